@@ -1,0 +1,22 @@
+/* weir/version.h: which libweir this is. */
+#ifndef WEIR_VERSION_H
+#define WEIR_VERSION_H
+
+#define WEIR_VERSION_MAJOR 0
+#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the library at run time, "0.1.0". Any thread; static storage. */
+const char *weir_version(void);
+
+/* What it was built with, one "name version" per line. Any thread; static storage. */
+const char *weir_version_details(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

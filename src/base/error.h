@@ -1,0 +1,20 @@
+/* error.h: filling a weir_error. Every text passes the terminal escape of text.h on its way in. */
+#ifndef WI_ERROR_H
+#define WI_ERROR_H
+
+#include <stdarg.h>
+
+#include "weir/error.h"
+
+/* Fills err (nullable) and returns status, so that a failing path is one `return`. */
+weir_status wi_fail(weir_error *err, weir_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same, with ": <strerror>" appended and the status chosen from the errno value. */
+weir_status wi_fail_errno(weir_error *err, int sys_errno, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Out of memory, said without allocating. */
+weir_status wi_fail_nomem(weir_error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * text.h: bytes that become text somewhere: UTF-8, terminals, URLs, base64, numbers with units.
+ * No function here allocates except through the wi_buf it is given.
+ */
+#ifndef WI_TEXT_H
+#define WI_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+/* The length of the longest prefix that is valid UTF-8 (RFC 3629); len if all of it is. */
+size_t wi_utf8_valid_prefix(const char *bytes, size_t len);
+
+/* Appends bytes with every invalid UTF-8 byte replaced by U+FFFD. */
+void wi_utf8_append_lossy(wi_buf *out, const char *bytes, size_t len);
+
+/*
+ * Copies bytes into dst (of `size` bytes, always terminated) so that they are one printable line:
+ * control characters (C0, DEL, C1, and the bidirectional overrides) and invalid UTF-8 become
+ * \xNN or \u{NNNN} escapes, \n \r \t their usual names. Cuts at a character's end, with "..."
+ * when it had to cut. dst may not overlap bytes. Returns the length written.
+ */
+size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len);
+
+/* RFC 3986: everything but the unreserved characters as %XX. */
+void wi_text_append_percent(wi_buf *out, const char *bytes, size_t len);
+
+/* RFC 4648, section 4, with padding. */
+void wi_text_append_base64(wi_buf *out, const void *bytes, size_t len);
+
+/* ASCII only, whatever the locale. */
+bool wi_text_equal_nocase(const char *a, size_t a_len, const char *b);
+
+/* Decimal digits only, no sign or space; false if empty, not digits or past INT64_MAX. */
+bool wi_text_parse_i64(const char *text, size_t len, int64_t *value);
+
+#endif

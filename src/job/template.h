@@ -1,0 +1,76 @@
+/*
+ * template.h: a text with holes: "https://host/products/{id}?page={1..20}".
+ *
+ * In a URL, braces hold a range {A..B} or {A..B..STEP} (leading zeros give the width, A may be
+ * above B, letters {a..f} work too), a list {a,b,c} (items may be empty), a column {name} or
+ * {name:raw}, {env:NAME} (the environment's value at parse time, a secret: shown as ***), or
+ * {#} (the request's number, from 1). \{ \} \\ stand for themselves. Elsewhere (headers, bodies,
+ * paths) there are no ranges or lists, and {#1}, {#2} are the values chosen for the URL's first,
+ * second range or list. In a JSON or form body a brace that does not open such a hole is text.
+ *
+ * A value is encoded for where it stands: percent-encoded in a URL or form, escaped inside a JSON
+ * string, a whole JSON value outside one, refused with a line break or NUL in a header, and made
+ * one harmless file name part in a path ('/', control characters, a leading '.', and an empty value
+ * cannot come from data). `:raw` leaves it as it is (not in paths or headers).
+ *
+ * Parsed once, expanded by many threads at a time.
+ */
+#ifndef WI_TEMPLATE_H
+#define WI_TEMPLATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "buf.h"
+#include "error.h"
+
+typedef enum wi_template_mode {
+    WI_TEMPLATE_URL,
+    WI_TEMPLATE_HEADER,
+    WI_TEMPLATE_JSON,
+    WI_TEMPLATE_FORM,
+    WI_TEMPLATE_RAW,
+    WI_TEMPLATE_PATH,
+} wi_template_mode;
+
+typedef struct wi_template wi_template;
+
+/* What a hole may refer to. batch NULL: no input, so a column is unknown. */
+typedef struct wi_scope {
+    const wi_batch *batch;
+    size_t row;
+    uint64_t number;        /* {#}: from 1 */
+    const wi_template *url; /* the URL whose choice {#1} shows */
+    uint64_t choice;        /* which of wi_template_count(url) combinations, the last one fastest */
+} wi_scope;
+
+/* `what` names it in messages ("URL", "header"), which give the column of the fault, from 1. */
+weir_status wi_template_parse(const char *text, size_t len, wi_template_mode mode, const char *what,
+                              wi_template **out, weir_error *err);
+void wi_template_free(wi_template *template_);
+
+/* The product of the ranges and lists; 1 without any. WEIR_INVALID at parse time past 2^62. */
+uint64_t wi_template_count(const wi_template *template_);
+
+/* True if expansion is the same for every item. */
+bool wi_template_is_constant(const wi_template *template_);
+
+/* How many ranges and lists a URL has: {#N} beyond that is an error that check reports. */
+size_t wi_template_choices(const wi_template *template_);
+
+/* Are all columns known to the schema (NULL: no input), and all {#N} to url (NULL: not checked)?
+ * The message names the unknown one, where it stands and what there is. */
+weir_status wi_template_check(const wi_template *template_, const wi_schema *schema,
+                              const wi_template *url, weir_error *err);
+
+/*
+ * Appends the expansion to out and, if shown is given and the template holds secrets, the
+ * expansion with *** in their place to shown (else shown is left as it was: has_secrets tells).
+ * Fails with WEIR_INVALID when the row lacks a value or holds one that cannot stand there.
+ */
+weir_status wi_template_expand(const wi_template *template_, const wi_scope *scope, wi_buf *out,
+                               wi_buf *shown, weir_error *err);
+bool wi_template_has_secrets(const wi_template *template_);
+
+#endif
