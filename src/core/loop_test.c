@@ -41,7 +41,7 @@ TEST(timers_fire_in_order_at_their_time)
         REQUIRE(wi_timer_init(&timers[i].timer, f.loop, count_timer));
         wi_timer_set(&timers[i].timer, 1000 + (i * 7 % 20) * 10);
     }
-    for (int turn = 0; turn < 19; turn++)
+    for (int turn = 0; turn < 20; turn++)
         wi_loop_turn(f.loop, true, NULL);
     for (int i = 0; i < 20; i++) {
         EXPECT_INT(timers[i].calls, 1);
