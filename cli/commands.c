@@ -5,6 +5,7 @@
 #include "options.h"
 
 const command *const commands[] = {
+    &cmd_fetch,
     &cmd_help,
     &cmd_version,
     NULL,
