@@ -1,7 +1,6 @@
 /* cmd_fetch.c: weir fetch. Turns options into a job, stays with it, says what it came to. The
  * library checks what only it can know; here stands what belongs to a command line. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@ typedef struct fetch_args {
     string_list urls;
     string_list headers;
     char *data; /* the body, if it was read from a file; owned */
+    bool data_from_stdin;
     const char *bearer_env;
     int64_t retries;  /* as given: 0 is none */
     int input_format; /* choices; the first is "auto" */
@@ -92,6 +92,7 @@ static bool set_body(fetch_args *args, const char *value, bool raw, char *why, s
         return false;
     free(args->data);
     args->data = data;
+    args->data_from_stdin = data && strcmp(value, "@-") == 0;
     args->fetch.body = data ? data : value;
     args->fetch.body_len = len;
     args->fetch.body_raw = raw;
@@ -200,7 +201,7 @@ static const option fetch_options[] = {
     {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT(retries), .min = 0, .max = 100,
      .help = "attempts beyond the first (default 3)"},
     {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT(fetch.retry_on),
-     .help = "what is worth another: 429,5xx,timeout,connect...",
+     .help = "what is worth another: 429,5xx,timeout...",
      .more = "Statuses (`500`, `502-504`, `5xx`) and the words timeout, connect, reset, resolve, "
              "tls, truncated and protocol; `none`, `all` or `default`; a minus takes something "
              "away: `default,-429`. The default is 408, 425, 429, 500, 502, 503, 504, timeout, "
@@ -265,11 +266,11 @@ static const command_example fetch_examples[] = {
     {"200 products, in order",
      "weir fetch 'https://api.example.com/products/{1..200}' -o out.ndjson"},
     {"a request for each row of a file, at most a hundred a second",
-     "weir fetch -i ids.csv 'https://api.example.com/products/{id}' --rate 100/s"},
+     "weir fetch -i ids.csv 'https://api.example.com/items/{id}' --rate 100/s"},
     {"see first what would be sent",
-     "weir fetch -i ids.csv 'https://api.example.com/products/{id}' --dry-run"},
+     "weir fetch -i ids.csv 'https://api.example.com/items/{id}' --dry-run"},
     {"a file for each body, the failures apart",
-     "weir fetch 'https://example.com/{1..9}.pdf' --save 'pdf/{#1}' --errors bad.ndjson"},
+     "weir fetch 'https://example.com/{1..9}' --save 'dir/{#1}' --errors bad.ndjson"},
     {"post each line of a pipe",
      "tail -f ids | weir fetch -i - https://example.com/ -d '{\"id\": \"{line}\"}'"},
     {"with a token that no list of processes shows",
@@ -340,6 +341,8 @@ static int complete_options(fetch_args *args)
     if (!f->urls_len && !f->input)
         return command_fail(&cmd_fetch, "nothing to fetch: give a URL, or rows with -i FILE. "
                                         "See weir fetch --help.");
+    if (args->data_from_stdin && f->input && strcmp(f->input, "-") == 0)
+        return command_fail(&cmd_fetch, "-i - and -d @- cannot both read standard input");
     if (args->bearer_env && !(f->bearer = getenv(args->bearer_env))) {
         char shown[96];
         return command_fail(&cmd_fetch, "--bearer-env: there is no environment variable \"%s\"",

@@ -183,12 +183,12 @@ size_t progress_render(char dst[PROGRESS_SIZE], const progress_view *view, int w
     dst[0] = '\0';
     collect(&l, view, style);
     fit(&l, room);
-    size_t columns = columns_of(&l), bar = 0;
-    if (share >= 0 && l.len && columns + 2 + BAR_LEAST <= room) {
-        bar = room - columns - 2 < BAR_MOST ? room - columns - 2 : BAR_MOST;
+    size_t columns = columns_of(&l);
+    if (share >= 0 && l.len && columns + 1 + BAR_LEAST <= room) {
+        size_t bar = room - columns - 1 < BAR_MOST ? room - columns - 1 : BAR_MOST;
         at = append_bar(dst, at, share, bar, style);
-        at = append(dst, at, "  ");
-        columns += bar + 2;
+        at = append(dst, at, " ");
+        columns += bar + 1;
     }
     for (size_t i = 0; i < l.len; i++) {
         const part *p = &l.parts[i];
