@@ -43,7 +43,7 @@ demo: deps
 
 test: deps
 	@$(MAKE) --no-print-directory all
-	@$(NINJA) -C build tests
+	@$(NINJA) -C build meson-test-prereq
 	@$(TEST) -C build
 
 check: deps-dev
@@ -55,13 +55,13 @@ sanitize: sanitize-address sanitize-thread
 sanitize-address: deps-dev
 	@[ -e build-asan/build.ninja ] || $(MESON) setup build-asan --buildtype=debug \
 	    -Doptimization=1 -Db_sanitize=address,undefined
-	@$(NINJA) -C build-asan all tests
+	@$(NINJA) -C build-asan all meson-test-prereq
 	@. scripts/sanitizers.sh; $(TEST) -C build-asan $(NO_ASLR) --timeout-multiplier 5
 
 sanitize-thread: deps-dev
 	@[ -e build-tsan/build.ninja ] || CC=clang $(MESON) setup build-tsan --buildtype=debug \
 	    -Doptimization=1 -Db_sanitize=thread -Db_lundef=false
-	@$(NINJA) -C build-tsan all tests
+	@$(NINJA) -C build-tsan all meson-test-prereq
 	@. scripts/sanitizers.sh; $(TEST) -C build-tsan $(NO_ASLR) --timeout-multiplier 5
 
 fuzz: deps-dev

@@ -43,7 +43,7 @@ tidy() {
 clang_build() {
     [ -e "$build/clang/build.ninja" ] ||
         CC=clang meson setup "$build/clang" -Db_lundef=false || return
-    ninja -C "$build/clang" all tests
+    ninja -C "$build/clang" all meson-test-prereq
 }
 
 headers() {

@@ -12,9 +12,9 @@
  * its second, and so on until a run in which none was left to fail; then all over with every
  * allocation from the n-th on failing, as when memory is really gone. Each run must return
  * WEIR_NOMEM, or WEIR_OK if it could do without, and give back all it took; the last must return
- * WEIR_OK. A unit takes part by its name in torture_tests (its folder's meson.build), which links it
- * with --wrap, so that Weir's own calls are counted and those inside libc are not. Only the thread
- * that runs TORTURE meets failures; blocks may be freed on any.
+ * WEIR_OK. A unit takes part by its name in torture_tests (its folder's meson.build), which links
+ * it with --wrap, so that Weir's own calls are counted and those inside libc are not. Only the
+ * thread that runs TORTURE meets failures; blocks may be freed on any.
  */
 #ifndef WEIR_TORTURE_H
 #define WEIR_TORTURE_H
@@ -29,9 +29,10 @@
 
 enum { TORTURE_MAX_RUNS = 100000 };
 
-static _Thread_local long torture_left = -1; /* allocations until one fails; -1: none will */
-static _Thread_local bool torture_for_good;  /* and all after it too */
-static _Thread_local bool torture_hit;
+/* Volatile, since libc's headers promise that malloc calls nothing back in this file. */
+static _Thread_local volatile long torture_left = -1; /* allocations until one fails; -1: none */
+static _Thread_local volatile bool torture_for_good;  /* and all after it too */
+static _Thread_local volatile bool torture_hit;
 static atomic_long torture_live; /* blocks allocated and not yet freed */
 
 void *__real_malloc(size_t size);
@@ -120,8 +121,9 @@ static inline bool torture_done(long nth, long live_before, weir_status got, con
     long lost = atomic_load(&torture_live) - live_before;
     bool good = lost == 0 && (got == WEIR_OK || (hit && got == WEIR_NOMEM));
     if (!good)
-        printf("# %s:%d: with allocation %ld failing%s, status %d and %ld blocks more than before\n",
-               file, line, nth + 1, torture_for_good ? " and all after it" : "", (int)got, lost);
+        printf(
+            "# %s:%d: with allocation %ld failing%s, status %d and %ld blocks more than before\n",
+            file, line, nth + 1, torture_for_good ? " and all after it" : "", (int)got, lost);
     test_expect(good, file, line, text);
     return !hit || !good;
 }
