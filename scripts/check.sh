@@ -35,11 +35,13 @@ tidy() {
     local files
     files=$(tracked 'src/*.c' 'cli/*.c')
     [ -n "$files" ] || return 1
-    echo "$files" | xargs -n 4 -P "$(nproc)" clang-tidy --quiet -p "$build" \
-        --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*'
+    # One file a process: clang-tidy 14 takes the va_list of a second file for uninitialized.
+    echo "$files" | xargs -n 1 -P "$(nproc)" clang-tidy --quiet -p "$build" \
+        --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*' 2>&1 |
+        { grep -vE '^[0-9]+ warnings? (generated|treated as error)' || true; }
 }
 
-# The newest compiler on the machine may know more than the one that built: both must agree.
+# gcc built it; clang must find nothing to warn about either.
 clang_build() {
     [ -e "$build/clang/build.ninja" ] ||
         CC=clang meson setup "$build/clang" -Db_lundef=false || return
@@ -81,9 +83,9 @@ manuals() {
 links() {
     local doc target bad=0
     while read -r doc; do
-        for target in $(grep -oE '\]\([^)#: ]+' "$doc" | sed 's/^](//'); do
+        while read -r target; do
             [ -e "$(dirname "$doc")/$target" ] || { echo "$doc points to $target"; bad=1; }
-        done
+        done < <(grep -oE '\]\([^)#: ]+' "$doc" | sed 's/^](//')
     done < <(tracked '*.md')
     return "$bad"
 }
