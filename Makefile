@@ -27,6 +27,9 @@ TEST = $(MESON) test --no-rebuild --print-errorlogs
 all: build/build.ninja
 	@$(NINJA) -C build
 
+build/weir: build/build.ninja
+	@$(NINJA) -C build weir
+
 build/build.ninja:
 	@command -v $(MESON) >/dev/null || { echo 'Meson is missing: run scripts/deps.sh' >&2; exit 1; }
 	@$(MESON) setup build --prefix=$(PREFIX) --buildtype=$(BUILDTYPE)
@@ -38,7 +41,7 @@ deps-dev:
 	@scripts/deps.sh dev
 
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory build/weir
 	@build/weir demo
 
 test: deps
@@ -84,5 +87,6 @@ install: build/build.ninja
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
-.PHONY: all deps deps-dev demo test check sanitize sanitize-address sanitize-thread fuzz bench \
+# Ninja knows whether it is up to date.
+.PHONY: build/weir all deps deps-dev demo test check sanitize sanitize-address sanitize-thread fuzz bench \
     install clean
