@@ -49,19 +49,20 @@ def pkg_config(stage, *options):
     return run("pkg-config", *options, "weir", env=env).split()
 
 
-COMPILERS = [("cc", "-std=c99"), ("c++", "-std=c++11")]
+# C++ of that age has no designated initialisers, so g++ warns of what an INIT macro leaves out.
+COMPILERS = [("cc", ["-std=c99"]), ("c++", ["-std=c++11", "-Wno-missing-field-initializers"])]
 
 
-@pytest.mark.parametrize("compiler,standard", COMPILERS)
+@pytest.mark.parametrize("compiler,options", COMPILERS, ids=["C", "C++"])
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
-def test_a_program_builds_and_runs(stage, tmp_path, compiler, standard, static):
+def test_a_program_builds_and_runs(stage, tmp_path, compiler, options, static):
     flags = pkg_config(stage, "--cflags")
     libs = pkg_config(stage, "--libs", *(["--static"] if static else []))
     if static:  # libweir itself from its archive, what it needs from the system
         libs = [str(find(stage, "libweir.a")) if flag == "-lweir" else flag for flag in libs]
     language = "c" if compiler == "cc" else "c++"
     program = tmp_path / "program"
-    run(compiler, standard, "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-x", language,
+    run(compiler, "-pedantic-errors", "-Wall", "-Wextra", "-Werror", *options, "-x", language,
         str(PROGRAM), "-x", "none", "-o", str(program), *flags, *libs)
     needed = run("readelf", "-d", str(program))
     assert ("libweir.so" in needed) == (not static)
