@@ -70,7 +70,7 @@ sanitize-thread: deps-dev
 fuzz: deps-dev
 	@[ -e build-fuzz/build.ninja ] || CC=clang $(MESON) setup build-fuzz --buildtype=debug \
 	    -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
-	@$(NINJA) -C build-fuzz
+	@$(NINJA) -C build-fuzz fuzzers
 	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	    $(TEST) -C build-fuzz --suite fuzz $(NO_ASLR) --timeout-multiplier 0
 

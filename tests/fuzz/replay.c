@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_INPUT = 1 << 20 };
+enum { LARGEST = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The file's bytes in storage of exactly their size, so that a sanitizer sees a read past them. */
 static uint8_t *read_whole(const char *path, size_t *size)
 {
-    static uint8_t bytes[MAX_INPUT];
+    static uint8_t bytes[LARGEST];
     FILE *file = fopen(path, "rbe");
     if (!file)
         return NULL;
@@ -37,7 +37,7 @@ static bool replay(const char *folder, const char *name)
     size_t size = 0;
     uint8_t *data = read_whole(path, &size);
     if (!data) {
-        printf("# cannot read %s, or it is larger than %d bytes\n", path, MAX_INPUT);
+        printf("# cannot read %s, or it is larger than %d bytes\n", path, LARGEST);
         return false;
     }
     LLVMFuzzerTestOneInput(data, size);
