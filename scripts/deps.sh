@@ -87,6 +87,6 @@ if ! packages "$@"; then # most often the package lists are old, or were never r
     fi
 fi
 case " $* " in
-*" nginx "*) [ ! -d /run/systemd/system ] || systemctl --quiet disable nginx.service || true ;;
+*" nginx "*) update-rc.d nginx disable >/dev/null 2>&1 || true ;;
 esac
 ' deps.sh $missing
