@@ -76,7 +76,7 @@ fuzz: deps-dev
 
 bench: deps
 	@$(MAKE) --no-print-directory all
-	@bench/run.sh
+	@/usr/bin/python3 bench/run.py
 
 install: build/build.ninja
 	@$(MESON) configure build -Dprefix=$(PREFIX)

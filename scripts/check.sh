@@ -44,7 +44,7 @@ tidy() {
 # gcc built it; clang must find nothing to warn about either.
 clang_build() {
     [ -e "$build/clang/build.ninja" ] ||
-        CC=clang meson setup "$build/clang" -Db_lundef=false || return
+        CC=clang meson setup "$build/clang" || return
     ninja -C "$build/clang" all meson-test-prereq
 }
 
@@ -85,7 +85,7 @@ links() {
     while read -r doc; do
         while read -r target; do
             [ -e "$(dirname "$doc")/$target" ] || { echo "$doc points to $target"; bad=1; }
-        done < <(grep -oE '\]\([^)#: ]+' "$doc" | sed 's/^](//')
+        done < <(grep -oP '\]\(\K[^)#: ]+(?=[)#])' "$doc")
     done < <(tracked '*.md')
     return "$bad"
 }
