@@ -1,15 +1,20 @@
-/* commands.c: the list of commands, and the program's own table. */
+/* commands.c: the list of commands, the program's own table, and what all commands share. */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
 #include "options.h"
+#include "term.h"
 
 const command *const commands[] = {
+    &cmd_fetch,
     &cmd_help,
     &cmd_version,
     NULL,
 };
 
+/* clang-format off */
 static const option program_options[] = {
     OPTION_GROUP("Options"),
     {.name = "version",
@@ -23,12 +28,13 @@ static const option program_options[] = {
      .help = "with --version: also the libraries in use"},
     OPTION_END,
 };
+/* clang-format on */
 
 static const command_example program_examples[] = {
     {"200 products, all at once, in order",
-     "weir fetch 'https://api.example.com/products/{1..200}' -o products.ndjson"},
+     "weir fetch 'https://api.example.com/products/{1..200}' -o out.ndjson"},
     {"one request for each row of a file, a hundred a second",
-     "weir fetch -i ids.csv 'https://api.example.com/products/{id}' --rate 100/s"},
+     "weir fetch -i ids.csv 'https://api.example.com/items/{id}' --rate 100/s"},
     {"see what it does, on this machine", "weir demo"},
     {NULL, NULL},
 };
@@ -62,4 +68,25 @@ const command *command_nearest(const char *name)
             names[n++] = commands[i]->name;
     const char *meant = options_nearest(name, names);
     return meant ? command_find(meant) : NULL;
+}
+
+int command_unknown(const char *name)
+{
+    char shown[96];
+    const command *meant = command_nearest(name);
+    term_escape(shown, sizeof shown, name);
+    if (meant)
+        return command_fail(&program,
+                            "unknown command \"%s\"; did you mean \"%s\"? See weir --help.", shown,
+                            meant->name);
+    return command_fail(&program, "unknown command \"%s\". See weir --help.", shown);
+}
+
+int output_finish(const command *cmd)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    if (errno == EPIPE)
+        return 0;
+    return command_fail(cmd, "standard output: %s", strerror(errno));
 }

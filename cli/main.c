@@ -1,34 +1,11 @@
 /* main.c: finds the command and runs it. Loads nothing and starts nothing itself. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "help.h"
 #include "term.h"
-
-int command_unknown(const char *name)
-{
-    char shown[96];
-    const command *meant = command_nearest(name);
-    term_escape(shown, sizeof shown, name);
-    if (meant)
-        return command_fail(&program,
-                            "unknown command \"%s\"; did you mean \"%s\"? See weir --help.", shown,
-                            meant->name);
-    return command_fail(&program, "unknown command \"%s\". See weir --help.", shown);
-}
-
-int output_finish(const command *cmd)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return 0;
-    if (errno == EPIPE)
-        return 0;
-    return command_fail(cmd, "standard output: %s", strerror(errno));
-}
 
 /* What stands before a command, or in its place. */
 static int run_program(int argc, char **argv)

@@ -112,6 +112,7 @@ typedef struct command {
     const command_example *examples; /* ends with {NULL}; NULL: none */
     const command_section *sections; /* ends with {NULL}; NULL: none */
     size_t operands_offset;          /* of a string_list, if takes_operands */
+    const char *words; /* its operands, if they are chosen from a few; NULL: they are not */
     bool takes_operands;
     bool man;                          /* has a man page of its own, named in the others */
     bool hidden;                       /* not in lists */
