@@ -8,10 +8,7 @@
 #include "term.h"
 
 const command *const commands[] = {
-    &cmd_fetch,
-    &cmd_help,
-    &cmd_version,
-    NULL,
+    &cmd_fetch, &cmd_help, &cmd_completion, &cmd_version, NULL,
 };
 
 /* clang-format off */

@@ -88,4 +88,4 @@ def test_the_manual_is_installed(stage):
     pages = {f"weir-{name}.1" for name in commands & {"fetch", "mock", "demo"}}  # the others need none
     assert {"weir.1", "libweir.3"} | pages <= names
     completions = {path.name for path in (find(stage, "share")).rglob("*weir*") if path.is_file()}
-    assert {"weir", "_weir", "weir.fish"} <= completions
+    assert {"weir.bash", "_weir", "weir.fish"} <= completions
