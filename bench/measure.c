@@ -1,6 +1,6 @@
 /*
- * Runs a command and says what it cost: wall time, processor time and peak memory as one line of
- * JSON on descriptor 3 (or standard error if there is none).
+ * Runs a command and says what it cost: wall time, processor time and peak memory, as one line of
+ * JSON in the file REPORT.
  *
  * It exists because Linux hands a process's peak memory on through exec: a client started straight
  * from Python would never seem smaller than Python. This program is smaller than any client.
@@ -40,8 +40,8 @@ static int pin(const char *core)
 
 int main(int argc, char **argv)
 {
-    if (argc < 3) {
-        fprintf(stderr, "usage: measure CORE|- COMMAND [ARGUMENT]...\n");
+    if (argc < 4) {
+        fprintf(stderr, "usage: measure CORE|- REPORT COMMAND [ARGUMENT]...\n");
         return 2;
     }
     if (strcmp(argv[1], "-") != 0 && pin(argv[1]) != 0) {
@@ -52,9 +52,9 @@ int main(int argc, char **argv)
     struct timespec begin, end;
     pid_t child;
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    int failed = posix_spawnp(&child, argv[2], NULL, NULL, argv + 2, environ);
+    int failed = posix_spawnp(&child, argv[3], NULL, NULL, argv + 3, environ);
     if (failed != 0) {
-        fprintf(stderr, "measure: cannot run %s: %s\n", argv[2], strerror(failed));
+        fprintf(stderr, "measure: cannot run %s: %s\n", argv[3], strerror(failed));
         return 2;
     }
     int status;
@@ -64,14 +64,15 @@ int main(int argc, char **argv)
             return 2;
     clock_gettime(CLOCK_MONOTONIC, &end);
 
-    char line[256];
-    int length = snprintf(line, sizeof line,
-                          "{\"wall\": %.6f, \"user\": %.6f, \"system\": %.6f, "
-                          "\"peak_rss_kb\": %ld, \"exit\": %d}\n",
-                          seconds(end) - seconds(begin), seconds_of(used.ru_utime),
-                          seconds_of(used.ru_stime), used.ru_maxrss,
-                          WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    if (write(3, line, (size_t)length) < 0)
-        fputs(line, stderr);
-    return 0;
+    FILE *report = fopen(argv[2], "we");
+    if (report == NULL) {
+        fprintf(stderr, "measure: cannot write %s: %s\n", argv[2], strerror(errno));
+        return 2;
+    }
+    fprintf(report,
+            "{\"wall\": %.6f, \"user\": %.6f, \"system\": %.6f, \"peak_rss_kb\": %ld, "
+            "\"exit\": %d}\n",
+            seconds(end) - seconds(begin), seconds_of(used.ru_utime), seconds_of(used.ru_stime),
+            used.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    return fclose(report) == 0 ? 0 : 2;
 }

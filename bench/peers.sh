@@ -41,7 +41,7 @@ fi
 
 # newer TARGET SOURCE: the target is up to date.
 newer() {
-    [ -x "$1" ] && [ "$1" -nt "$2" ]
+    [ -n "$(find "$1" -newer "$2" 2>/dev/null)" ]
 }
 
 newer $out/measure bench/measure.c ||
