@@ -46,24 +46,46 @@ static void put_choices(FILE *out, const option *o)
         fprintf(out, "%s%s", i ? " " : "", o->choices[i]);
 }
 
+static bool takes_free_text(const option *o)
+{
+    return o->arg && o->kind != OPTION_CHOICE && !takes_path(o);
+}
+
+/* The names of an option as one alternative of a case. */
+static void bash_pattern(FILE *out, const option *o, const char *before)
+{
+    fprintf(out, "%s--%s", before, o->name);
+    if (o->letter)
+        fprintf(out, "|-%c", o->letter);
+    if (o->alias)
+        fprintf(out, "|--%s", o->alias);
+}
+
+/* One case for all options whose values are of a sort. */
+static void bash_sort(FILE *out, const command *cmd, bool (*is_sort)(const option *),
+                      const char *action)
+{
+    bool any = false;
+    for (const option *o = cmd->options; o && o->kind != OPTION_KIND_END; o++) {
+        if (is_option(o) && is_sort(o)) {
+            bash_pattern(out, o, any ? "|" : "        ");
+            any = true;
+        }
+    }
+    fputs(any ? action : "", out);
+}
+
 static void bash_values(FILE *out, const command *cmd)
 {
     fputs("        case $prev in\n", out);
+    bash_sort(out, cmd, takes_path, ") return ;;\n");
+    bash_sort(out, cmd, takes_free_text, ") compopt +o default; return ;;\n");
     for (const option *o = cmd->options; o && o->kind != OPTION_KIND_END; o++) {
-        if (!is_option(o) || !o->arg)
-            continue;
-        fprintf(out, "        --%s", o->name);
-        if (o->letter)
-            fprintf(out, "|-%c", o->letter);
-        if (o->alias)
-            fprintf(out, "|--%s", o->alias);
-        fputs(") ", out);
         if (o->kind == OPTION_CHOICE) {
-            fputs("words='", out);
+            bash_pattern(out, o, "        ");
+            fputs(") words='", out);
             put_choices(out, o);
             fputs("' ;;\n", out);
-        } else {
-            fprintf(out, "%s ;;\n", takes_path(o) ? "return" : "compopt +o default; return");
         }
     }
     fputs("        *) words='--help", out);
