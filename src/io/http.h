@@ -28,8 +28,7 @@ typedef struct wi_http_headers wi_http_headers;
 /* Strings are copied. NULL, 0: not set. */
 typedef struct wi_http_options {
     int64_t connect_timeout; /* ns */
-    const char *user_agent;
-    const char *user; /* "name:password" */
+    const char *user;        /* "name:password" */
     const char *bearer;
     const char *cookie;
     const char *proxy;
@@ -100,6 +99,10 @@ void wi_http_resume(wi_http_exchange *exchange);
  * Shared by any number of exchanges once made. */
 wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line);
 void wi_http_headers_free(wi_http_headers *list);
+
+/* What bodies may be encoded in and still arrive decoded, as an Accept-Encoding value. Sent only if
+ * it is among the request's headers. Static storage. */
+const char *wi_http_encodings(void);
 
 /* "libcurl 7.88.1 OpenSSL/3.0.15 zlib/1.2.13 …"; static storage. */
 const char *wi_http_version(void);
