@@ -106,15 +106,46 @@ struct wi_http_headers {
     struct curl_slist *list;
 };
 
-wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line)
+/*
+ * libcurl goes through the list a dozen times per request, so the two lines that all requests have
+ * are one entry of it. Only for these: it must see for itself the ones it acts upon, such as
+ * credentials, which it keeps from other hosts.
+ */
+wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encoding)
+{
+    char lines[400];
+    const wi_curl *curl;
+    wi_http_headers *headers = calloc(1, sizeof *headers);
+    if (!headers || wi_curl_load(&curl, NULL) != WEIR_OK) {
+        free(headers);
+        return NULL;
+    }
+    int features = curl->version_info(CURLVERSION_NOW)->features;
+    int n =
+        snprintf(lines, sizeof lines, "%s%s%s%s%s%s%s", accept_encoding ? "Accept-Encoding: " : "",
+                 !accept_encoding               ? ""
+                 : features & CURL_VERSION_LIBZ ? "gzip, deflate"
+                                                : "identity",
+                 accept_encoding && features & CURL_VERSION_BROTLI ? ", br" : "",
+                 accept_encoding && features & CURL_VERSION_ZSTD ? ", zstd" : "",
+                 accept_encoding && user_agent ? "\r\n" : "", user_agent ? "User-Agent: " : "",
+                 user_agent ? user_agent : "");
+    if (n <= 0)
+        return headers;
+    headers->list = (size_t)n < sizeof lines ? curl->slist_append(NULL, lines) : NULL;
+    if (!headers->list) {
+        free(headers);
+        return NULL;
+    }
+    return headers;
+}
+
+wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line)
 {
     const wi_curl *curl;
-    if (wi_curl_load(&curl, NULL) != WEIR_OK)
-        return NULL;
-    wi_http_headers *headers = list ? list : calloc(1, sizeof *headers);
     char *copy = strdup(line);
     struct curl_slist *longer = NULL;
-    if (headers && copy) {
+    if (copy && wi_curl_load(&curl, NULL) == WEIR_OK) {
         /* libcurl takes "Name:" as "leave this header out", and "Name;" as an empty one. */
         char *colon = strchr(copy, ':');
         if (colon && colon[1 + strspn(colon + 1, " \t")] == '\0')
@@ -137,19 +168,6 @@ void wi_http_headers_free(wi_http_headers *list)
         return;
     curl->slist_free_all(list->list);
     free(list);
-}
-
-const char *wi_http_encodings(void)
-{
-    static _Thread_local char text[40];
-    const wi_curl *curl;
-    if (wi_curl_load(&curl, NULL) != WEIR_OK)
-        return "identity";
-    int features = curl->version_info(CURLVERSION_NOW)->features;
-    snprintf(
-        text, sizeof text, "%s%s%s", features & CURL_VERSION_LIBZ ? "gzip, deflate" : "identity",
-        features & CURL_VERSION_BROTLI ? ", br" : "", features & CURL_VERSION_ZSTD ? ", zstd" : "");
-    return text;
 }
 
 const char *wi_http_version(void)
