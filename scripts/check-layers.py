@@ -56,6 +56,11 @@ def owners(root):
     return found, breaches
 
 
+def is_test(name):
+    """foo_test.c is a test, foo_testing.h what several tests share."""
+    return re.search(r"_test(ing)?\.\w+$", name) is not None
+
+
 def area_of(path, root):
     """The layer or folder that a file belongs to, and the folders whose headers it may include."""
     parts = path.relative_to(root).parts
@@ -63,17 +68,17 @@ def area_of(path, root):
         return "include", set()
     if parts[0] == "tests":
         return "tests", set(LAYERS) | {"tests"}
+    tests = {"tests"} if is_test(path.name) else set()
     if parts[0] != "src":
-        return parts[0], {parts[0]}
+        return parts[0], {parts[0]} | tests
     if len(parts) == 2:  # src/version.c and its like stand above the layers
-        return "src", set(LAYERS)
-    sees = set(LAYERS[parts[1]])
-    if path.stem.endswith("_test"):
-        sees.add("tests")
-    return parts[1], sees
+        return "src", set(LAYERS) | tests
+    return parts[1], LAYERS[parts[1]] | tests
 
 
 def check_quoted(name, area, sees, root, headers):
+    if is_test(name) and "tests" not in sees:
+        return f"\"{name}\" is for tests only"
     if name.startswith("weir/"):
         if not (root / "include" / name).is_file():
             return f"there is no public header {name}"
@@ -91,10 +96,10 @@ def check_quoted(name, area, sees, root, headers):
     return None
 
 
-def check_foreign(name, area, is_test):
+def check_foreign(name, area, sees):
     for pattern, areas, why in FOREIGN:
         if pattern.match(name):
-            return None if area in areas or is_test else f"<{name}>: {why}"
+            return None if area in areas or "tests" in sees else f"<{name}>: {why}"
     if name.startswith("weir/") and area not in {"examples", "tests"}:
         return f"<{name}>: our own headers stand in quotes"
     return None
@@ -102,7 +107,6 @@ def check_foreign(name, area, is_test):
 
 def check_file(path, root, headers):
     area, sees = area_of(path, root)
-    is_test = path.stem.endswith("_test")
     text = path.read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         match = INCLUDE.match(line)
@@ -112,7 +116,7 @@ def check_file(path, root, headers):
         if quoted:
             wrong = check_quoted(quoted, area, sees, root, headers)
         elif foreign:
-            wrong = check_foreign(foreign, area, is_test)
+            wrong = check_foreign(foreign, area, sees)
         else:
             wrong = f"an include that cannot be checked: {other}"
         if wrong:
