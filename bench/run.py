@@ -481,6 +481,8 @@ def main():
     missed = sum(row.passed is False for row in bench.rows)
     if missed:
         sys.exit(f"bench: {missed} of the bounds missed")
+    if bench.notes:
+        sys.exit("bench: not everything was measured, see above")
 
 
 if __name__ == "__main__":
