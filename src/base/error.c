@@ -35,6 +35,9 @@ const char *weir_status_text(weir_status status)
 }
 
 static void fill(weir_error *err, weir_status status, int sys_errno, const char *format, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+
+static void fill(weir_error *err, weir_status status, int sys_errno, const char *format, va_list ap)
 {
     if (!err)
         return;

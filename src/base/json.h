@@ -73,4 +73,10 @@ void wi_json_append_escaped(wi_buf *out, const char *text, size_t len);
 /* The same with the quotes around it. */
 void wi_json_append_string(wi_buf *out, const char *text, size_t len);
 
+/*
+ * Appends checked JSON as it is, but for DEL and C1 inside its strings: JSON lets them stand, a
+ * terminal would obey them, so they are escaped. The value stays the same.
+ */
+void wi_json_append_tame(wi_buf *out, const char *text, size_t len);
+
 #endif

@@ -41,7 +41,6 @@ typedef struct wi_http_options {
     bool insecure;
     bool http1_only;
     bool follow;
-    size_t connections; /* idle ones kept per 64 exchanges, at most 64; 0: 64 */
 } wi_http_options;
 
 /* What to ask. Everything is borrowed until done has been called. */

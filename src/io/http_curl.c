@@ -311,12 +311,11 @@ static shard *shard_new(wi_http *http)
         shard_free(s);
         return NULL;
     }
-    long connections = http->options.connections ? (long)http->options.connections : SHARD_SIZE;
     curl->multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
     curl->multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
     curl->multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, want_timer);
     curl->multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
-    curl->multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, connections);
+    curl->multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)SHARD_SIZE);
     curl->multi_setopt(s->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     wi_list_append(&http->shards, &s->all);
     wi_list_append(&http->open, &s->open);

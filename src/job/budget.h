@@ -24,7 +24,7 @@ static inline void wi_budget_take(wi_budget *budget, int64_t bytes)
 
 static inline void wi_budget_give(wi_budget *budget, int64_t bytes)
 {
-    atomic_fetch_sub_explicit(&budget->used, bytes, memory_order_relaxed);
+    atomic_fetch_sub(&budget->used, bytes);
 }
 
 static inline bool wi_budget_is_over(wi_budget *budget, int64_t limit)
@@ -50,8 +50,7 @@ static inline bool wi_budget_is_spent(wi_budget *budget)
 /* True once after pressure: those who stopped should look again. */
 static inline bool wi_budget_relieved(wi_budget *budget)
 {
-    return atomic_load_explicit(&budget->pressed, memory_order_relaxed) &&
-           atomic_exchange(&budget->pressed, false);
+    return atomic_load(&budget->pressed) && atomic_exchange(&budget->pressed, false);
 }
 
 #endif

@@ -150,13 +150,14 @@ static bool token_is_there(wi_gate *gate, wi_origin *origin, int64_t now, int64_
     return false;
 }
 
-bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t *again)
+bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                   int64_t *again)
 {
     pthread_mutex_lock(&gate->lock);
     bool may = now >= origin->held_until;
     if (!may)
         *again = origin->held_until;
-    may = may && slot_is_free(gate, origin, lane, now, again) &&
+    may = may && (beyond || slot_is_free(gate, origin, lane, now, again)) &&
           token_is_there(gate, origin, now, again);
     if (may) {
         origin->tokens -= gate->options.rate > 0;
@@ -177,8 +178,8 @@ static void leave(wi_gate *gate, wi_origin *origin, int lane, bool poke[])
     gate->lane_in_flight[lane]--;
     int64_t each = share(gate);
     for (int i = 0; i < gate->options.lanes; i++) {
-        poke[i] = i != lane && gate->waits[i] &&
-                  (gate->lane_in_flight[i] < each || !gate->waits[lane]);
+        poke[i] =
+            i != lane && gate->waits[i] && (gate->lane_in_flight[i] < each || !gate->waits[lane]);
         if (poke[i])
             gate->waits[i] = false;
     }

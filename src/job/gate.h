@@ -50,9 +50,11 @@ const char *wi_origin_name(const wi_origin *origin);
 
 /*
  * May the lane start one at this origin? True: it has begun, and wi_gate_leave must follow. False:
- * *again is when to ask again (WI_FOREVER: after a poke).
+ * *again is when to ask again (WI_FOREVER: after a poke). `beyond`: even if no slot is free, since
+ * those who have the slots wait for this one.
  */
-bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t *again);
+bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                   int64_t *again);
 
 /* One ended, after `duration`; `overload` as in limit.h; hold: nothing starts there for so long. */
 void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t duration,

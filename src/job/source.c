@@ -5,11 +5,11 @@
 #include "source.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "input.h"
+#include "thread.h"
 
 enum {
     READ_AHEAD = 16,
@@ -124,8 +124,8 @@ weir_status wi_source_new(const wi_source_options *options, wi_source **out, wei
     weir_status status = WEIR_OK;
     if (options->input) {
         source->chunk = malloc(CHUNK);
-        status = source->chunk ? wi_input_open(options->input, &source->input, err)
-                               : wi_fail_nomem(err);
+        status =
+            source->chunk ? wi_input_open(options->input, &source->input, err) : wi_fail_nomem(err);
         if (status == WEIR_OK)
             status = wi_reader_new(options->format, wi_input_name(source->input), options->max_row,
                                    &source->reader, err);
@@ -172,16 +172,9 @@ weir_status wi_source_start(wi_source *source, weir_error *err)
 {
     if (!source->input)
         return WEIR_OK;
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&source->thread, NULL, read_ahead, source);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error)
-        return wi_fail_errno(err, error, "cannot start the thread that reads the input");
-    source->started = true;
-    return WEIR_OK;
+    weir_status status = wi_thread_start(&source->thread, "weir-input", read_ahead, source, err);
+    source->started = status == WEIR_OK;
+    return status;
 }
 
 void wi_source_stop(wi_source *source)

@@ -49,7 +49,8 @@ size_t wi_batch_bytes(const wi_batch *batch); /* storage in use, for memory budg
 
 /*
  * Rows are added whole: put every cell that is not absent, then end the row. Cells may be put in
- * any order. Memory failure is sticky and reported by end_row, which then drops the row.
+ * any order; of two puts of one cell the later counts. Memory failure is sticky and reported by
+ * end_row, which then drops the row.
  */
 void wi_batch_put(wi_batch *batch, size_t column, wi_cell_kind kind, const char *bytes, size_t len);
 void wi_batch_put_null(wi_batch *batch, size_t column);

@@ -6,13 +6,17 @@
  * that row's fault (wi_batch_fault), with its line and column, and reading goes on; what makes all
  * rows meaningless (no usable header) fails the call. Not thread-safe.
  *
- * CSV and TSV: the first row is the header; a UTF-8 byte order mark is passed over; CR LF and LF
- * end rows; quoted fields may hold both; cells are WI_STRING. TSV has no quoting; \t \n \r \\ are
- * its escapes. An entirely empty line is skipped, except in a one-column CSV, where it is an empty
- * field. NDJSON: every line is one object; its members are WI_JSON cells (strings too: with their
- * quotes, so WI_STRING never occurs; null is WI_NULL); blank lines are skipped; new keys
- * extend the schema. Lines: one WI_STRING column named "line"; a trailing CR is cut; empty lines
- * are skipped.
+ * A UTF-8 byte order mark is passed over; CR LF and LF end rows. A faulty row keeps the cells that
+ * can be told apart, with U+FFFD for each byte that is not UTF-8.
+ *
+ * CSV and TSV: the first row that is not empty is the header; a column without a name gets one by
+ * its place ("column_3"); quoted fields may hold line ends; cells are WI_STRING. A quote inside an
+ * unquoted field stands for itself. TSV has no quoting; \t \n \r \\ are its escapes. An entirely
+ * empty line is skipped, except under a header of one column, where it is an empty field. NDJSON:
+ * every line is one object; its members are WI_JSON cells (strings too: with their quotes, so
+ * WI_STRING never occurs; null is WI_NULL; of two equal keys the later counts); blank lines are
+ * skipped; new keys extend the schema. Lines: one WI_STRING column named "line"; empty lines are
+ * skipped.
  */
 #ifndef WI_READER_H
 #define WI_READER_H
@@ -40,6 +44,11 @@ void wi_reader_free(wi_reader *reader);
 
 /* Gives the next bytes (copied); none (len 0) says that the input has ended. */
 weir_status wi_reader_feed(wi_reader *reader, const char *bytes, size_t len, weir_error *err);
+
+/* The columns known so far: NULL before a CSV or TSV header has been read by wi_reader_next, which
+ * reads it even when no row follows. Borrowed; for the whole life of a reader only NDJSON's grows.
+ */
+wi_schema *wi_reader_schema(const wi_reader *reader);
 
 /*
  * Up to max_rows of the rows that are complete, as a new batch that the caller owns; *out is NULL

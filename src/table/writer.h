@@ -3,10 +3,11 @@
  *
  * NDJSON: one object a row; absent cells, and null cells of columns marked optional, are left out;
  * strings are escaped so that no control character reaches a terminal; JSON cells are embedded;
- * binary is base64. CSV: a header from the first batch's schema, columns matched by name after
- * that; a column that the header lacks is WEIR_INVALID if any of its cells has a value. Absent
- * and null are empty; JSON is its text; doubles have three decimals at most in both formats.
- * Not thread-safe.
+ * binary is base64; an infinite double is null. CSV: a header from the first batch's schema,
+ * columns matched by name after that; a column that the header lacks is WEIR_INVALID if any of its
+ * cells has a value. Absent and null are empty; a JSON string is its characters, other JSON its
+ * text; CSV has no escapes, so control characters stay what they are. Doubles have three decimals
+ * at most in both formats. Not thread-safe.
  */
 #ifndef WI_WRITER_H
 #define WI_WRITER_H
@@ -29,7 +30,7 @@ weir_status wi_row_writer_append(wi_row_writer *writer, const wi_batch *batch, w
                                  weir_error *err);
 
 /* The header for an output that will have no row; does nothing if it was written. */
-weir_status wi_row_writer_header(wi_row_writer *writer, const wi_schema *schema, wi_buf *out,
+weir_status wi_row_writer_header(wi_row_writer *writer, wi_schema *schema, wi_buf *out,
                                  weir_error *err);
 
 #endif
