@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -30,6 +29,8 @@ enum {
     EVENTS = 256,
     POOL = 16 << 10, /* a connection's memory for its request's head: all of it is touched */
 };
+
+#define WAIT_MAX (INT64_C(366) * 86400 * 1000000000)
 
 struct mock {
     mock_state state;
@@ -63,6 +64,8 @@ static weir_status check(const mock_options *o, weir_error *err)
     const char *wrong = NULL;
     if (o->latency < 0 || o->jitter < 0 || o->slow_body < 0)
         wrong = "latency, jitter and slow body must not be negative";
+    else if (o->latency > WAIT_MAX || o->jitter > WAIT_MAX || o->slow_body > WAIT_MAX)
+        wrong = "latency, jitter and slow body must be at most a year";
     else if (!(o->error_percent >= 0 && o->error_percent <= 100))
         wrong = "the share of errors must be 0% to 100%";
     else if (!(o->rate_limit >= 0 && o->rate_limit <= 1e9))
@@ -71,7 +74,7 @@ static weir_status check(const mock_options *o, weir_error *err)
         wrong = "there is an unknown kind of error";
     else if (o->connections < 0 || o->connections > 1000000)
         wrong = "the number of connections must be 1 to 1000000";
-    return wrong ? fail(err, WEIR_INVALID, 0, "mock: %s", wrong) : WEIR_OK;
+    return wrong ? fail(err, WEIR_INVALID, 0, "%s", wrong) : WEIR_OK;
 }
 
 static weir_status raise_descriptors(int64_t connections, weir_error *err)
@@ -79,18 +82,18 @@ static weir_status raise_descriptors(int64_t connections, weir_error *err)
     struct rlimit limit;
     rlim_t needed = (rlim_t)connections + SPARE_CONNECTIONS + SPARE_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return fail(err, WEIR_IO, errno, "mock: cannot read the limit of descriptors");
+        return fail(err, WEIR_IO, errno, "cannot read the limit of descriptors");
     if (limit.rlim_cur >= needed)
         return WEIR_OK;
     if (limit.rlim_max < needed)
         return fail(err, WEIR_INVALID, 0,
-                    "mock: %" PRId64 " connections need %" PRIu64
+                    "%" PRId64 " connections need %" PRIu64
                     " descriptors and the hard limit is %" PRIu64
                     "; raise it (ulimit -Hn) or ask for fewer connections",
                     connections, (uint64_t)needed, (uint64_t)limit.rlim_max);
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return fail(err, WEIR_IO, errno, "mock: cannot raise the limit of descriptors to %" PRIu64,
+        return fail(err, WEIR_IO, errno, "cannot raise the limit of descriptors to %" PRIu64,
                     (uint64_t)limit.rlim_max);
     return WEIR_OK;
 }
@@ -141,13 +144,13 @@ static weir_status open_socket(mock *m, const mock_options *options, int *out, w
     address where;
     if (!parse_address(text, options->port, &where))
         return fail(err, WEIR_INVALID, 0,
-                    "mock: the address to listen on must be numeric, as 127.0.0.1 or ::1");
+                    "the address to listen on must be numeric, as 127.0.0.1 or ::1");
     int fd = listen_at(&where);
     if (fd < 0) {
         int saved = errno;
         char reason[128];
-        return fail(err, WEIR_IO, saved, "mock: cannot listen on %s port %u: %s%s", text,
-                    options->port, strerror_r(saved, reason, sizeof reason),
+        return fail(err, WEIR_IO, saved, "cannot listen on %s port %u: %s%s", text, options->port,
+                    strerror_r(saved, reason, sizeof reason),
                     saved == EADDRINUSE ? "; choose another port, or 0 for any free one" : "");
     }
     socklen_t len = sizeof where;
@@ -173,15 +176,15 @@ static struct MHD_Daemon *start_daemon(mock *m, int listen_fd, unsigned connecti
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)mock_connection_notify, state},
         {MHD_OPTION_END, 0, NULL},
     };
-    return MHD_start_daemon(flags, 0, NULL, NULL, mock_request_handle, &m->state, MHD_OPTION_ARRAY,
-                            options, MHD_OPTION_END);
+    return mock_mhd.start_daemon(flags, 0, NULL, NULL, mock_request_handle, &m->state,
+                                 MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 static int loop_timeout(mock *m)
 {
     MHD_UNSIGNED_LONG_LONG ms;
     int timeout = mock_holds_timeout(&m->state.holds, mock_now());
-    if (MHD_get_timeout(m->daemon, &ms) && (timeout < 0 || ms < (unsigned)timeout))
+    if (mock_mhd.get_timeout(m->daemon, &ms) && (timeout < 0 || ms < (unsigned)timeout))
         timeout = ms < 1000 ? (int)ms : 1000;
     return timeout;
 }
@@ -208,12 +211,12 @@ static void *run(void *arg)
         int n = epoll_wait(m->epoll_fd, events, EVENTS, loop_timeout(m));
         go_on = take_events(m, events, n);
         mock_holds_release(&m->state.holds, mock_now());
-        MHD_run(m->daemon);
+        mock_mhd.run(m->daemon);
     }
     m->state.stopping = true;
     mock_holds_release_all(&m->state.holds);
-    MHD_run(m->daemon);
-    MHD_stop_daemon(m->daemon);
+    mock_mhd.run(m->daemon);
+    mock_mhd.stop_daemon(m->daemon);
     return NULL;
 }
 
@@ -250,10 +253,10 @@ static weir_status prepare(mock *m, unsigned limit, weir_error *err)
     m->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->epoll_fd < 0 || m->wake_fd < 0 || !watch(m, m->wake_fd, m))
-        return fail(err, WEIR_IO, errno, "mock: no descriptors for its event loop");
+        return fail(err, WEIR_IO, errno, "no descriptors for its event loop");
     if (!mock_faults_init(&state->faults, &state->options) ||
         !mock_holds_init(&state->holds, limit, m->epoll_fd))
-        return fail(err, WEIR_NOMEM, 0, "mock: out of memory");
+        return fail(err, WEIR_NOMEM, 0, "out of memory");
     mock_bucket_init(&state->bucket, state->options.rate_limit, mock_now());
     return WEIR_OK;
 }
@@ -266,25 +269,28 @@ static weir_status launch(mock *m, const mock_options *options, unsigned limit, 
         return status;
     m->daemon = start_daemon(m, listen_fd, limit);
     if (!m->daemon)
-        return fail(err, WEIR_INTERNAL, 0, "mock: the HTTP server did not start");
-    int daemon_fd = MHD_get_daemon_info(m->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+        return fail(err, WEIR_INTERNAL, 0, "the HTTP server did not start");
+    int daemon_fd = mock_mhd.get_daemon_info(m->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     if (watch(m, daemon_fd, NULL) && start_thread(m) == 0)
         return WEIR_OK;
-    MHD_stop_daemon(m->daemon);
-    return fail(err, WEIR_IO, 0, "mock: cannot start its thread");
+    mock_mhd.stop_daemon(m->daemon);
+    return fail(err, WEIR_IO, 0, "cannot start its thread");
 }
 
 weir_status mock_start(const mock_options *options, mock **out, weir_error *err)
 {
     int64_t connections = options->connections ? options->connections : MOCK_CONNECTIONS;
+    const char *why;
     weir_status status = check(options, err);
+    if (!status && (status = mock_library_load(&why)))
+        return fail(err, status, 0, "%s", why);
     if (!status)
         status = raise_descriptors(connections, err);
     if (status)
         return status;
     mock *m = calloc(1, sizeof *m);
     if (!m)
-        return fail(err, WEIR_NOMEM, 0, "mock: out of memory");
+        return fail(err, WEIR_NOMEM, 0, "out of memory");
     m->epoll_fd = m->wake_fd = -1;
     m->state.options = *options;
     m->state.options.address = NULL;

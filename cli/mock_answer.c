@@ -77,12 +77,12 @@ static struct MHD_Response *make(mock_request *request)
 {
     mock_body *body = &request->body;
     if (body->source != MOCK_SOURCE_BYTES || body->cut || body->piece || body->chunked)
-        return MHD_create_response_from_callback(body->chunked ? MHD_SIZE_UNKNOWN : length(body),
-                                                 BLOCK, read_body, request, NULL);
+        return mock_mhd.create_response_from_callback(
+            body->chunked ? MHD_SIZE_UNKNOWN : length(body), BLOCK, read_body, request, NULL);
     if (body->bytes.len == 0)
-        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body->bytes.len, body->bytes.bytes, MHD_RESPMEM_MUST_FREE);
+        return mock_mhd.create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = mock_mhd.create_response_from_buffer(
+        body->bytes.len, body->bytes.bytes, MHD_RESPMEM_MUST_FREE);
     if (response)
         body->bytes = (mock_text){0};
     return response;
@@ -90,10 +90,10 @@ static struct MHD_Response *make(mock_request *request)
 
 static bool add_headers(struct MHD_Response *response, const char *type, const char *const *headers)
 {
-    if (type && !MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type))
+    if (type && !mock_mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type))
         return false;
     for (; headers && *headers; headers += 2)
-        if (!MHD_add_response_header(response, headers[0], headers[1]))
+        if (!mock_mhd.add_response_header(response, headers[0], headers[1]))
             return false;
     return true;
 }
@@ -108,11 +108,11 @@ enum MHD_Result mock_answer(mock_request *request, unsigned status, const char *
     if (!response)
         return MHD_NO;
     if (!add_headers(response, len ? type : NULL, headers)) {
-        MHD_destroy_response(response);
+        mock_mhd.destroy_response(response);
         return mock_answer_error(request, 400, "a header asked for cannot be sent", NULL);
     }
-    enum MHD_Result queued = MHD_queue_response(request->connection, status, response);
-    MHD_destroy_response(response);
+    enum MHD_Result queued = mock_mhd.queue_response(request->connection, status, response);
+    mock_mhd.destroy_response(response);
     if (!queued)
         return MHD_NO;
     request->status = status;
@@ -137,7 +137,7 @@ enum MHD_Result mock_answer_error(mock_request *request, unsigned status, const 
 enum MHD_Result mock_answer_reset(mock_request *request)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        mock_mhd.get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
                sizeof(struct linger));
     return MHD_NO;

@@ -5,9 +5,10 @@
 #include "mock_hold.h"
 
 #include <limits.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+
+#include "mock_library.h"
 
 /* On every resume libmicrohttpd walks the list of all suspended connections. Releasing in steps of
  * this much time per held connection keeps that walk a small part of the work. */
@@ -62,7 +63,7 @@ static void resume(mock_holds *holds, mock_hold *hold)
     }
     hold->index = 0;
     epoll_ctl(holds->epoll_fd, EPOLL_CTL_DEL, hold->fd, NULL);
-    MHD_resume_connection(hold->connection);
+    mock_mhd.resume_connection(hold->connection);
 }
 
 bool mock_holds_add(mock_holds *holds, mock_hold *hold, struct MHD_Connection *connection,
@@ -72,11 +73,12 @@ bool mock_holds_add(mock_holds *holds, mock_hold *hold, struct MHD_Connection *c
         return false;
     hold->until = until;
     hold->connection = connection;
-    hold->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    hold->fd =
+        mock_mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     struct epoll_event event = {.events = EPOLLRDHUP, .data.ptr = hold};
     if (epoll_ctl(holds->epoll_fd, EPOLL_CTL_ADD, hold->fd, &event) != 0)
         return false;
-    MHD_suspend_connection(connection);
+    mock_mhd.suspend_connection(connection);
     sift_up(holds, holds->len++, hold);
     return true;
 }

@@ -37,12 +37,12 @@ void *mock_request_new(void *cls, const char *uri, struct MHD_Connection *connec
 
 const char *mock_request_arg(const mock_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    return mock_mhd.lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 const char *mock_request_header(const mock_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+    return mock_mhd.lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
 bool mock_request_wait(mock_request *request, int64_t ns)
@@ -199,7 +199,7 @@ static enum MHD_Result list_header(void *cls, enum MHD_ValueKind kind, const cha
 static void add_headers(mock_text *text, const mock_request *request)
 {
     header_list list = {.len = 0};
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, list_header, &list);
+    mock_mhd.get_connection_values(request->connection, MHD_HEADER_KIND, list_header, &list);
     mock_text_add_str(text, "{");
     for (int i = 0, members = 0; i < list.len; i++) {
         const char *name = list.names[i];
@@ -251,8 +251,9 @@ void mock_request_add_json(mock_text *text, const mock_request *request, bool wh
         mock_text_add_str(text, ", \"headers\": ");
         add_headers(text, request);
     } else {
-        mock_text_addf(text, ", \"headers\": %d",
-                       MHD_get_connection_values(request->connection, MHD_HEADER_KIND, NULL, NULL));
+        mock_text_addf(
+            text, ", \"headers\": %d",
+            mock_mhd.get_connection_values(request->connection, MHD_HEADER_KIND, NULL, NULL));
     }
     mock_text_addf(text, ", \"size\": %" PRIu64, request->upload_len);
     if (whole || (type && strcasestr(type, "json")))

@@ -5,12 +5,11 @@
 #ifndef CLI_MOCK_REQUEST_H
 #define CLI_MOCK_REQUEST_H
 
-#include <microhttpd.h>
-
 #include "mock.h"
 #include "mock_bucket.h"
 #include "mock_fault.h"
 #include "mock_hold.h"
+#include "mock_library.h"
 #include "mock_stats.h"
 #include "mock_text.h"
 

@@ -49,7 +49,8 @@ static enum MHD_Result get_headers(mock_request *request, const char *rest)
 {
     (void)rest;
     header_pairs pairs = {.len = 0};
-    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, pair_argument, &pairs);
+    mock_mhd.get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, pair_argument,
+                                   &pairs);
     mock_text *text = &request->body.bytes;
     mock_text_addf(text, "{\"headers_added\": %zu}\n", pairs.len / 2);
     return mock_answer(request, 200, MOCK_TYPE_JSON, pairs.at);

@@ -42,20 +42,29 @@ void mock_stats_add_json(mock_text *text, const mock_stats *stats)
 
 void mock_stats_print(FILE *file, const mock_stats *stats)
 {
+    uint64_t faults = 0;
     fprintf(file,
             "requests     %" PRIu64 " (%" PRIu64 " for products), at most %" PRIu64 " at once\n"
             "connections  %" PRIu64 ", at most %" PRIu64 " at once\n",
             stats->requests, stats->product_requests, stats->peak_in_flight, stats->connections,
             stats->peak_connections);
-    fprintf(file, "answers     ");
-    for (int i = 0; i < MOCK_STATUS_COUNT; i++)
+    if (stats->requests)
+        fprintf(file, "answers      ");
+    for (int i = 0, n = 0; i < MOCK_STATUS_COUNT; i++)
         if (stats->status[i])
-            fprintf(file, " %d: %" PRIu64, i, stats->status[i]);
-    fprintf(file, "\nfaults      ");
-    for (int i = MOCK_FAULT_NONE + 1; i < MOCK_FAULT_COUNT; i++)
-        fprintf(file, " %s: %" PRIu64, mock_fault_name((mock_fault)i), stats->faults[i]);
-    fprintf(file,
-            "\nrejected     %" PRIu64 " by the rate limit\nabandoned    %" PRIu64
-            " by their clients while held\n",
-            stats->rejected, stats->abandoned);
+            fprintf(file, "%s%" PRIu64 " x %d", n++ ? ", " : "", stats->status[i], i);
+    if (stats->requests)
+        fprintf(file, "\n");
+    for (int i = MOCK_FAULT_NONE + 1; i < MOCK_FAULT_COUNT; i++) {
+        if (stats->faults[i])
+            fprintf(file, "%s%" PRIu64 " x %s", faults ? ", " : "faults       ", stats->faults[i],
+                    mock_fault_name((mock_fault)i));
+        faults += stats->faults[i];
+    }
+    if (faults)
+        fprintf(file, "\n");
+    if (stats->rejected)
+        fprintf(file, "rejected     %" PRIu64 " by the rate limit\n", stats->rejected);
+    if (stats->abandoned)
+        fprintf(file, "abandoned    %" PRIu64 " by their clients while held\n", stats->abandoned);
 }

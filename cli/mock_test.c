@@ -536,6 +536,7 @@ TEST(bad_options_are_refused)
     expect_refused((mock_options){.address = "localhost"}, "must be numeric");
     expect_refused((mock_options){.error_percent = 101}, "0% to 100%");
     expect_refused((mock_options){.latency = -1}, "must not be negative");
+    expect_refused((mock_options){.jitter = INT64_MAX}, "at most a year");
     expect_refused((mock_options){.error_kinds = 1u << 20}, "unknown kind");
     expect_refused((mock_options){.rate_limit = -1}, "rate limit");
     expect_refused((mock_options){.connections = 2000000}, "connections");
