@@ -140,7 +140,7 @@ static void print_reasons(FILE *out, const summary *s, const term_style *style, 
 static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *style)
 {
     units_text count, waited, elapsed;
-    if (s->attempts == 0 || s->elapsed <= 0)
+    if (s->waited <= 0 || s->elapsed <= 0)
         return;
     double times = (double)s->waited / (double)s->elapsed;
     fprintf(out, "%s %s, %s of waiting, in %s: ", units_count(&count, s->attempts),
@@ -159,8 +159,9 @@ static void print_details(FILE *out, const weir_job_stats *s)
     int64_t done = s->ok + s->failed;
     if (s->attempts == 0)
         return;
-    fprintf(out, "p50 %s, p99 %s, at most %s in flight", units_time(&a, s->p50),
-            units_time(&b, s->p99), units_count(&rate, s->peak_in_flight));
+    if (s->p99 > 0)
+        fprintf(out, "p50 %s, p99 %s, ", units_time(&a, s->p50), units_time(&b, s->p99));
+    fprintf(out, "at most %s in flight", units_count(&rate, s->peak_in_flight));
     if (s->elapsed > 0 && done)
         fprintf(out, ", %s", units_rate(&rate, (double)done * 1e9 / (double)s->elapsed));
     if (s->bytes)
