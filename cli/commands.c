@@ -8,20 +8,16 @@
 #include "term.h"
 
 const command *const commands[] = {
-    &cmd_fetch, &cmd_help, &cmd_completion, &cmd_version, NULL,
+    &cmd_fetch, &cmd_demo, &cmd_mock, &cmd_help, &cmd_completion, &cmd_version, NULL,
 };
 
 /* clang-format off */
+#define AT(field) .offset = offsetof(program_args, field)
 static const option program_options[] = {
     OPTION_GROUP("Options"),
-    {.name = "version",
-     .letter = 'V',
-     .kind = OPTION_FLAG,
-     .offset = offsetof(program_args, version),
+    {.name = "version", .letter = 'V', .kind = OPTION_FLAG, AT(version),
      .help = "print the version"},
-    {.name = "verbose",
-     .kind = OPTION_FLAG,
-     .offset = offsetof(program_args, verbose),
+    {.name = "verbose", .kind = OPTION_FLAG, AT(verbose),
      .help = "with --version: also the libraries in use"},
     OPTION_END,
 };

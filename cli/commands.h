@@ -5,8 +5,10 @@
 #include "options.h"
 
 extern const command cmd_completion;
+extern const command cmd_demo;
 extern const command cmd_fetch;
 extern const command cmd_help;
+extern const command cmd_mock;
 extern const command cmd_version;
 
 /* What stands before a command. */

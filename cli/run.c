@@ -32,11 +32,12 @@ static void say_finishing(run *r, const weir_job_stats *stats, int number)
 static void take_signals(run *r, weir_job *job, const weir_job_stats *stats, int *taken)
 {
     for (int number; (number = signals_next()); ++*taken) {
-        if (*taken == 0) {
+        if (*taken == 0)
             r->signal = number;
+        if (*taken == 0 && !r->stop_at_once) {
             weir_job_stop(job, WEIR_STOP_DRAIN);
             say_finishing(r, stats, number);
-        } else if (*taken == 1) {
+        } else if (*taken <= 1) {
             weir_job_stop(job, WEIR_STOP_NOW);
         } else { /* the job does not come to its end, as when its output blocks */
             progress_clear(&r->progress);

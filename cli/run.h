@@ -13,6 +13,7 @@ typedef struct run {
     progress progress;
     const term_style *style; /* of standard error */
     bool quiet;              /* no notes */
+    bool stop_at_once;       /* the first signal does what is the second's */
     int signal;              /* the first that came, or 0 */
     size_t notes;            /* printed */
 } run;

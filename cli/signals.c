@@ -28,6 +28,15 @@ int signals_next(void)
     return number > 0 ? number : 0;
 }
 
+int signals_wait(void)
+{
+    int number;
+    do
+        number = sigwaitinfo(&taken, NULL);
+    while (number < 0);
+    return number;
+}
+
 void signals_release(void)
 {
     pthread_sigmask(SIG_UNBLOCK, &taken, NULL);

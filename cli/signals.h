@@ -13,6 +13,9 @@ void signals_take(void);
 /* A signal that has come since, or 0. Does not block. */
 int signals_next(void);
 
+/* Blocks until one comes, and returns it. */
+int signals_wait(void);
+
 /* The signals act as they do by default again; those still held back act at once. */
 void signals_release(void);
 

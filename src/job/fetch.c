@@ -87,8 +87,7 @@ static weir_status make_url(wi_fetch_item *f, const wi_scope *scope, wi_buf *ori
     wi_buf url = {.max = MAX_URL * 4};
     wi_buf shown = {.max = MAX_URL * 4};
     bool secret = wi_template_has_secrets(f->template_);
-    weir_status status =
-        wi_template_expand(f->template_, scope, &url, secret ? &shown : NULL, err);
+    weir_status status = wi_template_expand(f->template_, scope, &url, secret ? &shown : NULL, err);
     if (status == WEIR_OK && (!wi_buf_cstr(&url) || (secret && !wi_buf_cstr(&shown))))
         status = wi_fail(err, WEIR_TOOLARGE, "a URL of more than %d bytes", MAX_URL);
     size_t len = url.len;
@@ -114,8 +113,8 @@ static weir_status make_headers(const wi_fetch *fetch, const wi_scope *scope,
     for (size_t i = 0; status == WEIR_OK && i < fetch->headers_len; i++) {
         wi_buf_clear(&line);
         status = wi_template_expand(fetch->headers[i], scope, &line, NULL, err);
-        if (status == WEIR_OK && (!wi_buf_cstr(&line) ||
-                                  !(*headers = wi_http_headers_add(*headers, line.data))))
+        if (status == WEIR_OK &&
+            (!wi_buf_cstr(&line) || !(*headers = wi_http_headers_add(*headers, line.data))))
             status = wi_fail_nomem(err);
     }
     wi_buf_fini(&line);
@@ -314,8 +313,8 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         snprintf(error, sizeof error, "%s%s%s", reason, *result->text ? ": " : "", result->text);
     wi_item_set_failure(&f->item, reason, error);
     /* What is not known to have been sent may be sent again, whatever the method. */
-    attempt->may_retry = wi_retry_set_has_code(&fetch->retry_on, result->status) &&
-                         (!fetch->once || !result->sent);
+    attempt->may_retry =
+        wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
     attempt->overload = result->status == WEIR_TIMEDOUT || result->status == WEIR_CONNECT;
     f->status = result->http_status;
 }
@@ -350,7 +349,9 @@ static void start(void *state, wi_item *item)
         .method = fetch->method,
         .url = f->url,
         .headers = fetch->headers_constant ? lane->headers : f->headers,
-        .body = fetch->body ? f->body : fetch->has_body ? fetch->body_constant.data : NULL,
+        .body = fetch->body       ? f->body
+                : fetch->has_body ? fetch->body_constant.data
+                                  : NULL,
         .body_len = fetch->body ? f->body_len : fetch->body_constant.len,
         .timeout = fetch->timeout,
         .once = fetch->once,

@@ -67,7 +67,7 @@ typedef struct wi_fetch_item {
     bool says_json;
     bool says_nothing; /* of its type */
     wi_buf content;
-    wi_buf lines; /* with_headers: "name\0value\0" each */
+    wi_buf lines;              /* with_headers: "name\0value\0" each */
     wi_cell_kind content_kind; /* WI_ABSENT: not looked at yet */
     char *saved;               /* the file, as it stands in the row */
 } wi_fetch_item;

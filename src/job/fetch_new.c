@@ -12,6 +12,7 @@
 
 #include "fetch.h"
 #include "job.h"
+#include "reader.h"
 #include "text.h"
 #include "weir/version.h"
 
@@ -159,8 +160,8 @@ static wi_template_mode body_mode(const weir_fetch_options *o, const char **type
             k++;
         json = k < o->body_len && (o->body[k] == '"' || o->body[k] == '}');
     }
-    *type = json ? "Content-Type: application/json"
-                 : "Content-Type: application/x-www-form-urlencoded";
+    *type =
+        json ? "Content-Type: application/json" : "Content-Type: application/x-www-form-urlencoded";
     return json ? WI_TEMPLATE_JSON : WI_TEMPLATE_FORM;
 }
 
@@ -266,9 +267,8 @@ static weir_status set_http(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     const struct {
         const char **to;
         const char *from;
-    } strings[] = {{&http->user, o->user},     {&http->bearer, o->bearer},
-                   {&http->cookie, o->cookie}, {&http->proxy, o->proxy},
-                   {&http->cacert, o->cacert}, {&http->cert, o->cert},
+    } strings[] = {{&http->user, o->user},   {&http->bearer, o->bearer}, {&http->cookie, o->cookie},
+                   {&http->proxy, o->proxy}, {&http->cacert, o->cacert}, {&http->cert, o->cert},
                    {&http->key, o->key}};
     for (size_t i = 0; status == WEIR_OK && i < sizeof strings / sizeof strings[0]; i++)
         status = copy_string(strings[i].to, strings[i].from, err);
@@ -322,8 +322,8 @@ static weir_status check_numbers(const weir_fetch_options *o, weir_error *err)
     };
     weir_status status = WEIR_OK;
     for (size_t i = 0; status == WEIR_OK && i < sizeof ranges / sizeof ranges[0]; i++)
-        status = check_range(ranges[i].option, ranges[i].value, ranges[i].least, ranges[i].most,
-                             err);
+        status =
+            check_range(ranges[i].option, ranges[i].value, ranges[i].least, ranges[i].most, err);
     if (status == WEIR_OK && (o->rate < 0 || o->rate != o->rate))
         status = wi_fail(err, WEIR_INVALID, "--rate: a rate is not negative");
     if (status == WEIR_OK && o->size < sizeof *o)

@@ -14,6 +14,7 @@
 #include "collector.h"
 #include "descriptors.h"
 #include "lane.h"
+#include "plan.h"
 #include "sink.h"
 
 enum {
@@ -39,8 +40,7 @@ struct weir_job {
     wi_descriptors descriptors;
     wi_retry_budget retry_budget;
     pthread_mutex_t retry_lock;
-    wi_buf plan_text;
-    const char **plan_examples;
+    wi_plan plan;
 
     atomic_int stopping; /* 0, or 1 + weir_stop */
     atomic_int lanes_left;
@@ -537,8 +537,7 @@ void weir_job_free(weir_job *job)
     job->kind->free(job->kind_job);
     for (int i = 0; i < job->notes_len; i++)
         free(job->notes[i]);
-    wi_buf_fini(&job->plan_text);
-    free(job->plan_examples);
+    wi_plan_fini(&job->plan);
     pthread_mutex_destroy(&job->retry_lock);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->done);
@@ -615,142 +614,26 @@ weir_status weir_job_reason_get(weir_job *job, size_t i, weir_job_reason *reason
     return WEIR_OK;
 }
 
-/* ---- plans ---- */
-
-enum { PLAN_EXAMPLES = 5 };
-
-typedef struct plan_run {
-    weir_job *job;
-    weir_job_plan *plan;
-    wi_buf origin;
-    size_t examples_at[PLAN_EXAMPLES];
-    size_t fault_at;
-    int64_t *per_origin;
-    size_t per_origin_len;
-    int64_t most_at_one;
-} plan_run;
-
-static size_t add_text(weir_job *job, const char *text, size_t len)
-{
-    size_t at = job->plan_text.len;
-    char line[400];
-    size_t n = wi_text_printable(line, sizeof line, text, len);
-    wi_buf_append(&job->plan_text, line, n + 1);
-    return at;
-}
-
-static void count_origin(plan_run *run)
-{
-    wi_origin *origin = wi_gate_origin(run->job->gate, run->origin.data, run->origin.len);
-    if (!origin)
-        return;
-    size_t index = wi_origin_index(origin);
-    if (index >= run->per_origin_len) {
-        size_t len = (index + 16) * 2;
-        int64_t *grown = realloc(run->per_origin, len * sizeof *grown);
-        if (!grown)
-            return;
-        memset(grown + run->per_origin_len, 0, (len - run->per_origin_len) * sizeof *grown);
-        run->per_origin = grown;
-        run->per_origin_len = len;
-    }
-    if (++run->per_origin[index] > run->most_at_one)
-        run->most_at_one = run->per_origin[index];
-}
-
-static void plan_item(plan_run *run, wi_item *item)
-{
-    const wi_kind *kind = run->job->kind;
-    weir_error err;
-    const char *fault = item->batch ? wi_batch_fault(item->batch, item->row) : NULL;
-    weir_status status = WEIR_OK;
-    wi_buf_clear(&run->origin);
-    if (fault)
-        status = wi_fail(&err, WEIR_INVALID, "%s", fault);
-    else
-        status = kind->prepare(run->job->kind_job, NULL, item, &run->origin, &err);
-    run->plan->counted++;
-    if (status != WEIR_OK) {
-        if (run->plan->faulty++ == 0)
-            run->fault_at = add_text(run->job, err.text, strlen(err.text));
-    } else {
-        count_origin(run);
-        if (run->plan->examples_len < PLAN_EXAMPLES) {
-            wi_buf text = WI_BUF_INIT;
-            kind->describe(item, &text);
-            run->examples_at[run->plan->examples_len++] =
-                add_text(run->job, text.data ? text.data : "", text.len);
-            wi_buf_fini(&text);
-        }
-    }
-    kind->release(item);
-}
-
-static weir_status plan_block(plan_run *run, wi_block *block)
-{
-    wi_item *item = calloc(1, run->job->kind->item_size);
-    for (uint32_t i = 0; item && i < block->count; i++) {
-        memset(item, 0, run->job->kind->item_size);
-        item->number = block->number + i;
-        item->batch = block->batch;
-        item->row = (size_t)((block->first_index + i) / block->choices);
-        item->choice = (block->first_index + i) % block->choices;
-        plan_item(run, item);
-        free(item->error);
-    }
-    wi_batch_unref(block->batch);
-    free(item);
-    return item ? WEIR_OK : WEIR_NOMEM;
-}
-
-static weir_status finish_plan(plan_run *run, bool whole, weir_error *err)
-{
-    weir_job *job = run->job;
-    weir_job_plan *plan = run->plan;
-    wi_gate_numbers gate;
-    wi_gate_numbers_get(job->gate, 0, &gate);
-    free(job->plan_examples);
-    job->plan_examples = calloc(PLAN_EXAMPLES, sizeof *job->plan_examples);
-    if (!job->plan_examples || job->plan_text.failed)
-        return wi_fail_nomem(err);
-    for (size_t i = 0; i < plan->examples_len; i++)
-        job->plan_examples[i] = job->plan_text.data + run->examples_at[i];
-    plan->examples = job->plan_examples;
-    plan->first_fault = plan->faulty ? job->plan_text.data + run->fault_at : NULL;
-    wi_source_numbers source;
-    wi_source_numbers_get(job->source, &source);
-    plan->items = whole ? plan->counted : source.total;
-    plan->origins = gate.origins;
-    plan->lanes = job->lanes_len;
-    plan->limit = job->descriptors.in_flight;
-    plan->limit_is_found = job->options.in_flight <= 0;
-    plan->descriptors_needed = job->descriptors.needed;
-    plan->descriptors_allowed = job->descriptors.allowed;
-    plan->rate = job->options.rate;
-    if (plan->rate > 0 && run->most_at_one > 0)
-        plan->shortest = (int64_t)((double)(run->most_at_one - 1) / plan->rate * WI_SECOND);
-    return WEIR_OK;
-}
-
 weir_status weir_job_plan_make(weir_job *job, int64_t max_items, weir_job_plan *plan,
                                weir_error *err)
 {
     if (job->phase != WEIR_JOB_READY)
         return wi_fail(err, WEIR_INVALID, "a plan is made instead of a run");
-    weir_job_plan made = {0};
-    plan_run run = {.job = job, .plan = &made};
-    weir_status status = WEIR_OK;
-    bool end = false;
-    while (status == WEIR_OK && !end && (max_items <= 0 || made.counted < max_items)) {
-        wi_block block;
-        status = wi_source_next(job->source, &block, &end, err);
-        if (status == WEIR_OK && !end && plan_block(&run, &block) != WEIR_OK)
-            status = wi_fail_nomem(err);
-    }
-    if (status == WEIR_OK)
-        status = finish_plan(&run, end, err);
-    wi_buf_fini(&run.origin);
-    free(run.per_origin);
+    wi_plan_fini(&job->plan);
+    job->plan = (wi_plan){.kind = job->kind,
+                          .job = job->kind_job,
+                          .source = job->source,
+                          .gate = job->gate,
+                          .rate = job->options.rate};
+    weir_job_plan made = {
+        .lanes = job->lanes_len,
+        .limit = job->descriptors.in_flight,
+        .limit_is_found = job->options.in_flight <= 0,
+        .descriptors_needed = job->descriptors.needed,
+        .descriptors_allowed = job->descriptors.allowed,
+        .rate = job->options.rate,
+    };
+    weir_status status = wi_plan_make(&job->plan, max_items, &made, err);
     if (status == WEIR_OK)
         *plan = made;
     return status;

@@ -1,0 +1,153 @@
+/*
+ * save.c: wi_output_save of output.h. Its invariant: folders are entered below `root` only, by
+ * descriptors, and the last part of a path is renamed to, never opened: a symbolic link there is
+ * replaced and not followed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "output.h"
+#include "temporary.h"
+
+enum { FOLDER = O_PATH | O_DIRECTORY | O_CLOEXEC };
+
+/* Is every part of the path a plain name? Parts that are empty or "." do no harm. */
+static bool leads_down(const char *path)
+{
+    if (*path == '/')
+        return false;
+    for (const char *part = path; *part;) {
+        size_t len = strcspn(part, "/");
+        if (len == 2 && part[0] == '.' && part[1] == '.')
+            return false;
+        part += len + (part[len] == '/');
+    }
+    return true;
+}
+
+/* Without openat2 (before Linux 5.6): part by part, through no symbolic link at all. */
+static int open_by_parts(int root, char *path)
+{
+    int folder = openat(root, ".", FOLDER);
+    for (char *part = path; folder >= 0 && *part;) {
+        size_t len = strcspn(part, "/");
+        char end = part[len];
+        part[len] = '\0';
+        int next = openat(folder, len ? part : ".", FOLDER | O_NOFOLLOW);
+        int sys_errno = errno;
+        part[len] = end;
+        close(folder);
+        folder = next;
+        errno = sys_errno;
+        part += len + (end == '/');
+    }
+    return folder;
+}
+
+static int open_below(int root, char *path)
+{
+    struct open_how how = {.flags = FOLDER, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        return open_by_parts(root, path);
+    return fd;
+}
+
+/* Makes the folders of the path that are not there yet. */
+static int make_and_open(int root, char *path)
+{
+    int folder = openat(root, ".", FOLDER);
+    for (char *part = path; folder >= 0 && *part;) {
+        size_t len = strcspn(part, "/");
+        char end = part[len];
+        part[len] = '\0';
+        int made = len ? mkdirat(folder, part, 0777) : 0;
+        int next = -1;
+        if (made == 0 || errno == EEXIST)
+            next = open_below(root, path);
+        int sys_errno = errno;
+        part[len] = end;
+        close(folder);
+        folder = next;
+        errno = sys_errno;
+        part += len + (end == '/');
+    }
+    return folder;
+}
+
+/* 0, or the errno. */
+static int write_whole(int folder, const char *name, const char *bytes, size_t len)
+{
+    char *temp = NULL;
+    int fd = wi_temporary_open(folder, name, 0666, &temp);
+    if (fd < 0)
+        return errno;
+    int sys_errno = 0;
+    while (len && !sys_errno) {
+        ssize_t n = write(fd, bytes, len);
+        if (n >= 0) {
+            bytes += n;
+            len -= (size_t)n;
+        } else if (errno != EINTR) {
+            sys_errno = errno;
+        }
+    }
+    if (close(fd) != 0 && !sys_errno && errno != EINTR)
+        sys_errno = errno;
+    if (!sys_errno && renameat(folder, temp, folder, name) != 0)
+        sys_errno = errno;
+    if (sys_errno)
+        unlinkat(folder, temp, 0);
+    free(temp);
+    return sys_errno;
+}
+
+/* 0, or the errno. `path` is ours to cut into folder and name. */
+static int save(int root, char *path, const char *bytes, size_t len)
+{
+    char nowhere[] = "";
+    char *slash = strrchr(path, '/');
+    char *name = slash ? slash + 1 : path;
+    if (slash)
+        *slash = '\0';
+    char *below = slash ? path : nowhere;
+    int folder = open_below(root, below);
+    if (folder < 0 && errno == ENOENT)
+        folder = make_and_open(root, below);
+    if (folder < 0)
+        return errno;
+    int sys_errno = write_whole(folder, name, bytes, len);
+    close(folder);
+    return sys_errno;
+}
+
+weir_status wi_output_save(int root, const char *relative, const char *bytes, size_t len,
+                           weir_error *err)
+{
+    const char *slash = strrchr(relative, '/');
+    const char *name = slash ? slash + 1 : relative;
+    if (!leads_down(relative))
+        return wi_fail(err, WEIR_DENIED, "cannot save %s: it leads out of the folder", relative);
+    if (!*name || strcmp(name, ".") == 0)
+        return wi_fail(err, WEIR_INVALID, "cannot save \"%s\": it names no file", relative);
+    char *path = strdup(relative);
+    if (!path)
+        return wi_fail_nomem(err);
+    int sys_errno = save(root, path, bytes, len);
+    free(path);
+    if (sys_errno == EXDEV || sys_errno == ELOOP)
+        return wi_fail(err, WEIR_DENIED,
+                       "cannot save %s: a symbolic link on its way leads out of the folder",
+                       relative);
+    if (sys_errno)
+        return wi_fail_errno(err, sys_errno, "cannot save %s", relative);
+    return WEIR_OK;
+}
