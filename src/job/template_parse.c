@@ -38,7 +38,7 @@ static bool grow(void **array, size_t *cap, size_t len, size_t item_size)
     if (len < *cap)
         return true;
     size_t wider = *cap ? *cap * 2 : 8;
-    void *moved = reallocarray(*array, wider, item_size);
+    void *moved = realloc(*array, wider * item_size);
     if (!moved)
         return false;
     *array = moved;
