@@ -1,4 +1,5 @@
 /* main.c: finds the command and runs it. Loads nothing and starts nothing itself. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@ int main(int argc, char **argv)
 {
     /* a reader that goes away is told by EPIPE where it can be handled */
     signal(SIGPIPE, SIG_IGN);
+    /* Thread heaps grow by this much at a time; the default costs a system call per 128 KiB. */
+    mallopt(M_TOP_PAD, 1 << 20);
     const command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
     if (cmd)
         return cmd->run(argc - 1, argv + 1);
