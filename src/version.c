@@ -1,5 +1,14 @@
-/* version.c: which libweir this is. */
+/*
+ * version.c: which libweir this is, and what it works with. It stands above the layers, since it
+ * asks several of them.
+ */
 #include "weir/version.h"
+
+#include <stdio.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "http.h"
 
 #define TEXT_OF(x) #x
 #define VERSION_TEXT(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
@@ -7,4 +16,12 @@
 const char *weir_version(void)
 {
     return VERSION_TEXT(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH);
+}
+
+const char *weir_version_details(void)
+{
+    static _Thread_local char text[400];
+    snprintf(text, sizeof text, "%s\nzlib %s\nlibzstd %s\n", wi_http_version(), zlibVersion(),
+             ZSTD_versionString());
+    return text;
 }

@@ -93,10 +93,17 @@ typedef struct weir_fetch_options {
     const char *user_agent; /* "weir/VERSION" */
 } weir_fetch_options;
 
+#ifdef __cplusplus
 #define WEIR_FETCH_OPTIONS_INIT    \
     {                              \
         sizeof(weir_fetch_options) \
     }
+#else
+#define WEIR_FETCH_OPTIONS_INIT            \
+    {                                      \
+        .size = sizeof(weir_fetch_options) \
+    }
+#endif
 
 /*
  * Makes a job. Checks every option, opens the input and reads its first rows (which may block on a

@@ -1,12 +1,13 @@
 /*
  * limit.h: how many at once, found while running.
  *
- * One origin's concurrency limit. It grows while throughput grows and latency holds, and halves on
- * overload (429, 503, time-outs, refused connections), at most once per round trip: additive
- * increase and multiplicative decrease (Chiu and Jain, 1989) after a slow start (Jacobson, 1988),
- * with the latency gradient of TCP Vegas (Brakmo and Peterson, 1995) as the brake. Before the first
- * answer has come it ramps up by time, since waiting costs the other side little: from `initial`
- * by half every 100 ms up to 256. Pure logic: the caller brings the time and a lock.
+ * One origin's concurrency limit. It grows while latency holds (which, at a full limit, is the same
+ * as saying that throughput grows), and halves on overload (429, 503, time-outs, refused
+ * connections), at most once per round trip: multiplicative decrease (Chiu and Jain, 1989) after a
+ * slow start (Jacobson, 1988), with the latency of a quiet server as the brake, as in TCP Vegas
+ * (Brakmo and Peterson, 1995). Before the first answer has come it ramps up by time, since waiting
+ * costs the other side little: from 32 by half every 100 ms up to 256. Pure logic: the caller
+ * brings the time and a lock. limit.c tells the whole of it.
  */
 #ifndef WI_LIMIT_H
 #define WI_LIMIT_H
@@ -19,16 +20,18 @@ typedef struct wi_limit {
     double limit;
     double ceiling;
     /* the rest is limit.c's own */
-    bool slow_start;
-    int64_t born;    /* when the first request began; 0: not yet */
-    int64_t answers; /* in all */
-    int64_t window_start;
+    int64_t born;         /* when the first request began; WI_FOREVER: not yet */
+    bool answered;        /* the ramp is over */
+    double step;          /* the next growth, as a part of the limit */
+    double base;          /* ns; what an answer takes when no queue is ours; 0: not known */
+    int64_t halved_at;    /* overload of requests begun before is old news */
+    int64_t window_start; /* of the answers to requests begun since: */
     int64_t window_count;
-    double window_latency; /* sum, ns */
-    bool window_bound;     /* was the limit ever what held requests back? */
-    double best_rate;
-    double base_latency; /* ns; the smallest window mean, slowly forgotten */
-    int64_t halved_at;
+    double window_sum; /* ns */
+    bool window_bound; /* was the limit ever what held requests back? */
+    int held;          /* windows in a row that neither grew nor shrank */
+    double tried_from; /* the limit before it was cut on trial; 0: no trial */
+    double tried_mean; /* and the latency then */
 } wi_limit;
 
 /* fixed > 0: the limit is that, always. Else it is found, never above ceiling (>= 1). */

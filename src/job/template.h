@@ -3,15 +3,17 @@
  *
  * In a URL, braces hold a range {A..B} or {A..B..STEP} (leading zeros give the width, A may be
  * above B, letters {a..f} work too), a list {a,b,c} (items may be empty), a column {name} or
- * {name:raw}, {env:NAME} (the environment's value at parse time, a secret: shown as ***), or
- * {#} (the request's number, from 1). \{ \} \\ stand for themselves. Elsewhere (headers, bodies,
- * paths) there are no ranges or lists, and {#1}, {#2} are the values chosen for the URL's first,
- * second range or list. In a JSON or form body a brace that does not open such a hole is text.
+ * {name:raw}, {env:NAME} or {env:NAME:raw} (the environment's value at parse time, a secret: shown
+ * as ***), or {#} (the request's number, from 1). \{ \} \\ stand for themselves, and \, in a list.
+ * Elsewhere (headers, bodies, paths) there are no ranges or lists, and {#1}, {#2} are the values
+ * chosen for the URL's first, second range or list. In a body a brace that does not open such a
+ * hole is text, and in a JSON body so is every backslash that is not before a brace.
  *
  * A value is encoded for where it stands: percent-encoded in a URL or form, escaped inside a JSON
  * string, a whole JSON value outside one, refused with a line break or NUL in a header, and made
- * one harmless file name part in a path ('/', control characters, a leading '.', and an empty value
- * cannot come from data). `:raw` leaves it as it is (not in paths or headers).
+ * one harmless file name part in a path ('/', '%', control characters and a leading '.' become %XX,
+ * the empty value "_"). `:raw` leaves it as it is (not in paths or headers). A JSON cell that is a
+ * string is unescaped first, and null is the empty text, except as a whole JSON value.
  *
  * Parsed once, expanded by many threads at a time.
  */
@@ -30,7 +32,7 @@ typedef enum wi_template_mode {
     WI_TEMPLATE_HEADER,
     WI_TEMPLATE_JSON,
     WI_TEMPLATE_FORM,
-    WI_TEMPLATE_RAW,
+    WI_TEMPLATE_RAW, /* a body that is neither */
     WI_TEMPLATE_PATH,
 } wi_template_mode;
 
@@ -45,7 +47,8 @@ typedef struct wi_scope {
     uint64_t choice;        /* which of wi_template_count(url) combinations, the last one fastest */
 } wi_scope;
 
-/* `what` names it in messages ("URL", "header"), which give the column of the fault, from 1. */
+/* `what` names it in messages ("URL", "header"), which give the column of the fault, from 1 (and
+ * the line, if there are several). The text is copied. */
 weir_status wi_template_parse(const char *text, size_t len, wi_template_mode mode, const char *what,
                               wi_template **out, weir_error *err);
 void wi_template_free(wi_template *template_);
@@ -67,7 +70,8 @@ weir_status wi_template_check(const wi_template *template_, const wi_schema *sch
 /*
  * Appends the expansion to out and, if shown is given and the template holds secrets, the
  * expansion with *** in their place to shown (else shown is left as it was: has_secrets tells).
- * Fails with WEIR_INVALID when the row lacks a value or holds one that cannot stand there.
+ * Fails with WEIR_INVALID when the row lacks a value or holds one that cannot stand there, with
+ * WEIR_TOOLARGE past out's cap; then nothing was appended.
  */
 weir_status wi_template_expand(const wi_template *template_, const wi_scope *scope, wi_buf *out,
                                wi_buf *shown, weir_error *err);

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Sets up what weir is measured against, from packages: nginx as the server; wrk, Go's net/http,
+# aiohttp on uvloop and a bare libcurl loop as the peers. Everything built here goes to build/bench.
+# What is there already is left alone; a peer that cannot be set up is named and skipped.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+out=build/bench
+mkdir -p "$out"
+PATH=$PATH:/usr/local/go/bin
+failed=
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+missing() {
+    echo "peers: no $1: $2" >&2
+    failed="$failed $1"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Debian packages whose command is not there yet.
+packages=
+have nginx || [ -x /usr/sbin/nginx ] || packages="$packages nginx-light"
+have wrk || packages="$packages wrk"
+have go || packages="$packages golang-go"
+have cc || packages="$packages gcc libc6-dev"
+pkg-config --exists libcurl 2>/dev/null || packages="$packages pkg-config libcurl4-openssl-dev"
+/usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+if [ -n "$packages" ]; then
+    as_root apt-get update -q >"$out/apt.log" 2>&1
+    for package in $packages; do
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends "$package" >>"$out/apt.log" 2>&1 ||
+            echo "peers: cannot install $package, see $out/apt.log" >&2
+    done
+fi
+
+# newer TARGET SOURCE: the target is up to date.
+newer() {
+    [ -n "$(find "$1" -newer "$2" 2>/dev/null)" ]
+}
+
+newer $out/measure bench/measure.c ||
+    cc -O2 -std=gnu17 -D_GNU_SOURCE -o $out/measure bench/measure.c || {
+    echo "peers: bench/measure.c, which takes the measurements, does not build" >&2
+    exit 2
+}
+
+newer $out/curl_multi bench/curl_multi.c ||
+    cc -O2 -std=gnu17 -D_GNU_SOURCE -o $out/curl_multi bench/curl_multi.c -lcurl ||
+    missing curl_multi "bench/curl_multi.c does not build"
+
+# Only the Go that is installed: its tools must not fetch another one.
+newer $out/peer_go bench/peer_go/main.go ||
+    (cd bench/peer_go && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o ../../$out/peer_go .) ||
+    missing go "bench/peer_go does not build"
+
+if ! $out/venv/bin/python -c 'import aiohttp, uvloop' 2>/dev/null; then
+    { /usr/bin/python3 -m venv $out/venv && $out/venv/bin/pip install -q aiohttp uvloop; } \
+        >$out/pip.log 2>&1 || missing aiohttp "see $out/pip.log"
+fi
+
+have wrk || missing wrk "not installed"
+[ -z "$failed" ] || echo "peers: the bench goes on without:$failed" >&2

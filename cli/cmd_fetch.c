@@ -1,0 +1,444 @@
+/* cmd_fetch.c: weir fetch. Turns options into a job, stays with it, says what it came to. The
+ * library checks what only it can know; here stands what belongs to a command line. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "weir/fetch.h"
+
+#include "commands.h"
+#include "plan.h"
+#include "run.h"
+#include "summary.h"
+#include "units.h"
+
+#define MAX_DATA ((size_t)64 << 20)   /* of a body read from a file */
+#define MAX_PLANNED INT64_C(10000000) /* items that --dry-run looks at */
+#define DAY (86400 * UNITS_SEC)
+
+typedef enum progress_choice {
+    PROGRESS_CHOICE_AUTO,
+    PROGRESS_CHOICE_PLAIN,
+    PROGRESS_CHOICE_NONE
+} progress_choice;
+
+typedef struct fetch_args {
+    weir_fetch_options fetch;
+    string_list urls;
+    string_list headers;
+    char *data; /* the body, if it was read from a file; owned */
+    bool data_from_stdin;
+    const char *bearer_env;
+    int64_t retries;  /* as given: 0 is none */
+    int input_format; /* choices; the first is "auto" */
+    int format;
+    int progress;
+    int color;
+    int quiet;
+    int dry_run;
+} fetch_args;
+
+static const char *const input_formats[] = {"auto", "csv", "tsv", "ndjson", "lines", NULL};
+static const char *const formats[] = {"auto", "ndjson", "csv", NULL};
+static const char *const progress_choices[] = {"auto", "plain", "none", NULL};
+
+/* Reads a file whole; `why` says what is wrong with it. */
+static char *read_whole(const char *path, size_t *len, char *why, size_t why_size)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *in = is_stdin ? stdin : fopen(path, "rbe");
+    char *bytes = NULL;
+    size_t cap = 0, n;
+    *len = 0;
+    snprintf(why, why_size, "cannot be read");
+    if (!in) {
+        snprintf(why, why_size, "cannot be read: %s", strerror(errno));
+        return NULL;
+    }
+    do {
+        if (*len == cap) {
+            char *more = cap < MAX_DATA ? realloc(bytes, cap ? cap * 2 : 65536) : NULL;
+            if (!more) {
+                snprintf(why, why_size, "is too large; a body can have 64M");
+                goto failed;
+            }
+            bytes = more;
+            cap = cap ? cap * 2 : 65536;
+        }
+        n = fread(bytes + *len, 1, cap - *len, in);
+        *len += n;
+    } while (n > 0);
+    if (ferror(in)) {
+        snprintf(why, why_size, "cannot be read: %s", strerror(errno));
+        goto failed;
+    }
+    if (!is_stdin)
+        fclose(in);
+    return bytes;
+failed:
+    free(bytes);
+    if (!is_stdin)
+        fclose(in);
+    return NULL;
+}
+
+static bool set_body(fetch_args *args, const char *value, bool raw, char *why, size_t why_size)
+{
+    char *data = NULL;
+    size_t len = strlen(value);
+    if (value[0] == '@' && !(data = read_whole(value + 1, &len, why, why_size)))
+        return false;
+    free(args->data);
+    args->data = data;
+    args->data_from_stdin = data && strcmp(value, "@-") == 0;
+    args->fetch.body = data ? data : value;
+    args->fetch.body_len = len;
+    args->fetch.body_raw = raw;
+    return true;
+}
+
+static bool set_data(void *args, const char *value, char *why, size_t why_size)
+{
+    return set_body(args, value, false, why, why_size);
+}
+
+static bool set_data_raw(void *args, const char *value, char *why, size_t why_size)
+{
+    return set_body(args, value, true, why, why_size);
+}
+
+static bool set_user(void *args, const char *value, char *why, size_t why_size)
+{
+    if (!strchr(value, ':')) {
+        snprintf(why, why_size, "has no password; write NAME:PASSWORD");
+        return false;
+    }
+    ((fetch_args *)args)->fetch.user = value;
+    return true;
+}
+
+/* clang-format off */
+#define AT(field) .offset = offsetof(fetch_args, field)
+
+static const option fetch_options[] = {
+    OPTION_GROUP("Requests"),
+    {.name = "request", .letter = 'X', .alias = "method", .arg = "METHOD", .kind = OPTION_STRING,
+     AT(fetch.method), .help = "default GET, or POST where there is a body"},
+    {.name = "header", .letter = 'H', .arg = "'NAME: VALUE'", .kind = OPTION_LIST, AT(headers),
+     .secret = true, .help = "add a header; {COLUMN} is filled in",
+     .more = "A header given here takes the place of one that Weir would send itself."},
+    {.name = "data", .letter = 'd', .arg = "TEXT|@FILE", .kind = OPTION_CALL, .call = set_data,
+     .help = "send a body; {COLUMN} is filled in",
+     .more = "In a JSON body a value is escaped, or becomes a whole JSON value where it does not "
+             "stand inside a string. `@FILE` reads the body from a file, `@-` from standard input. "
+             "Without a Content-Type of your own, JSON is sent as application/json and anything "
+             "else as a form."},
+    {.name = "data-raw", .arg = "TEXT|@FILE", .kind = OPTION_CALL, .call = set_data_raw,
+     .help = "send a body as it is, nothing filled in"},
+
+    OPTION_GROUP("Input, one request for each row"),
+    {.name = "input", .letter = 'i', .arg = "FILE", .kind = OPTION_STRING, AT(fetch.input),
+     .help = "rows for the templates; - is standard input",
+     .more = "CSV and TSV have a header that names the columns, NDJSON has an object on each line, "
+             "and of plain lines the column is called line. gzip and zstd are recognised. The "
+             "input is read as it is needed, so it may be endless. Without a URL, the column url "
+             "or the line itself is one."},
+    {.name = "input-format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(input_format),
+     .choices = input_formats, .help = "csv, tsv, ndjson or lines (default by suffix)"},
+    {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_row), .min = 1024,
+     .max = INT64_C(1) << 30, .help = "longest row accepted (default 16M)"},
+
+    OPTION_GROUP("Output, one row for each request"),
+    {.name = "output", .letter = 'o', .arg = "FILE", .kind = OPTION_STRING, AT(fetch.output),
+     .help = "write rows there (default standard output)",
+     .more = "The file appears under its name when the run is complete."},
+    {.name = "format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(format), .choices = formats,
+     .help = "ndjson or csv (default by suffix, or ndjson)"},
+    {.name = "errors", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.errors),
+     .help = "write failed rows there, not to the others"},
+    {.name = "save", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.save),
+     .help = "each good body to a file, as 'dir/{id}.json'",
+     .more = "Columns are filled in as one harmless part of a name: no data leads out of the "
+             "folder."},
+    {.name = "unordered", .kind = OPTION_FLAG, AT(fetch.unordered), .negatable = true,
+     .help = "rows as they finish, not in input order"},
+    {.name = "headers", .kind = OPTION_FLAG, AT(fetch.with_headers), .negatable = true,
+     .help = "add the response headers to the rows"},
+    {.name = "no-body", .kind = OPTION_FLAG, AT(fetch.no_body),
+     .help = "leave the body out of the rows"},
+
+    OPTION_GROUP("How many, how fast, how long"),
+    {.name = "jobs", .letter = 'j', .arg = "N|auto", .kind = OPTION_COUNT, AT(fetch.in_flight),
+     .min = 1, .max = 1000000, .word = "auto", .word_value = 0,
+     .help = "requests in flight (default auto: found)",
+     .more = "With `auto` the number grows while that brings more answers, and is halved when a "
+             "server says that it is too much."},
+    {.name = "per-host", .arg = "N", .kind = OPTION_COUNT, AT(fetch.per_host), .min = 1,
+     .max = 1000000, .help = "at most so many in flight to one server"},
+    {.name = "rate", .arg = "N/s|m|h", .kind = OPTION_RATE, AT(fetch.rate),
+     .help = "start at most so many: 100/s, 30/m, per server"},
+    {.name = "timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.timeout), .min = UNITS_MS,
+     .max = DAY, .word = "none", .word_value = -1,
+     .help = "for each attempt, or none (default 30s)"},
+    {.name = "connect-timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.connect_timeout),
+     .min = UNITS_MS, .max = DAY, .help = "for a connection to be made (default 10s)"},
+    {.name = "deadline", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.deadline),
+     .min = UNITS_MS, .max = 365 * DAY, .help = "for the whole run",
+     .more = "What is in flight then is cancelled, and what has not begun is not started."},
+    {.name = "max-body", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_body), .min = 1,
+     .max = INT64_C(1) << 40, .help = "longest body accepted (default 64M)"},
+    {.name = "memory", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.memory), .min = 1 << 20,
+     .max = INT64_C(1) << 40, .help = "for everything buffered (default 256M)",
+     .more = "When it is full, no request begins until rows have been written."},
+    {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT(fetch.lanes), .min = 1, .max = 256,
+     .help = "threads that do the work (default: processors)"},
+    {.name = "fail-fast", .kind = OPTION_FLAG, AT(fetch.fail_fast), .negatable = true,
+     .help = "end the run with the first failure"},
+
+    OPTION_GROUP("Retries"),
+    {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT(retries), .min = 0, .max = 100,
+     .help = "attempts beyond the first (default 3)"},
+    {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT(fetch.retry_on),
+     .help = "what is worth another: 429,5xx,timeout...",
+     .more = "Statuses (`500`, `502-504`, `5xx`) and the words timeout, connect, reset, resolve, "
+             "tls, truncated and protocol; `none`, `all` or `default`; a minus takes something "
+             "away: `default,-429`. The default is 408, 425, 429, 500, 502, 503, 504, timeout, "
+             "connect, reset, resolve and truncated."},
+    {.name = "retry-unsafe", .kind = OPTION_FLAG, AT(fetch.retry_unsafe), .negatable = true,
+     .help = "also repeat POST and PATCH",
+     .more = "They may have had their effect although no answer came."},
+    {.name = "retry-delay", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_delay),
+     .min = UNITS_MS, .max = DAY, .help = "first pause, at most; doubles (default 250ms)",
+     .more = "The pause is chosen at random from nothing to that, so that many clients don't come "
+             "back at the same moment."},
+    {.name = "retry-max-delay", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_max_delay),
+     .min = UNITS_MS, .max = DAY, .help = "longest pause (default 30s)"},
+    {.name = "retry-after-max", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_after_max),
+     .min = UNITS_MS, .max = DAY, .help = "longest Retry-After that is obeyed (default 5m)",
+     .more = "A server's Retry-After holds back all requests to it."},
+
+    OPTION_GROUP("HTTP"),
+    {.name = "user", .letter = 'u', .arg = "NAME:PASSWORD", .kind = OPTION_CALL, .call = set_user,
+     .secret = true, .help = "basic authentication"},
+    {.name = "bearer-env", .arg = "NAME", .kind = OPTION_STRING, AT(bearer_env),
+     .help = "bearer token, from an environment variable"},
+    {.name = "netrc", .kind = OPTION_FLAG, AT(fetch.netrc), .negatable = true,
+     .help = "names and passwords from ~/.netrc"},
+    {.name = "cookie", .letter = 'b', .arg = "'A=B; C=D'", .kind = OPTION_STRING, AT(fetch.cookie),
+     .secret = true, .help = "send cookies"},
+    {.name = "user-agent", .letter = 'A', .arg = "TEXT", .kind = OPTION_STRING,
+     AT(fetch.user_agent), .help = "default weir/VERSION"},
+    {.name = "location", .letter = 'L', .kind = OPTION_FLAG, AT(fetch.follow), .negatable = true,
+     .help = "follow redirects"},
+    {.name = "max-redirects", .arg = "N", .kind = OPTION_COUNT, AT(fetch.max_redirects), .min = 1,
+     .max = 100, .help = "that are followed for one request (default 10)"},
+    {.name = "proxy", .letter = 'x', .arg = "URL", .kind = OPTION_STRING, AT(fetch.proxy),
+     .secret = true, .help = "http://, https:// or socks5://HOST:PORT",
+     .more = "Without it the environment decides: http_proxy, https_proxy, all_proxy, no_proxy."},
+    {.name = "cacert", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.cacert),
+     .help = "trust these authorities (PEM)"},
+    {.name = "cert", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.cert),
+     .help = "client certificate (PEM)"},
+    {.name = "key", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.key),
+     .help = "its private key (PEM)"},
+    {.name = "insecure", .letter = 'k', .kind = OPTION_FLAG, AT(fetch.insecure), .negatable = true,
+     .help = "don't verify certificates"},
+    {.name = "http1.1", .kind = OPTION_FLAG, AT(fetch.http1_only), .negatable = true,
+     .help = "never HTTP/2"},
+
+    OPTION_GROUP("The run"),
+    {.name = "dry-run", .kind = OPTION_FLAG, AT(dry_run), .help = "print the plan, send nothing"},
+    {.name = "progress", .arg = "WHEN", .kind = OPTION_CHOICE, AT(progress),
+     .choices = progress_choices, .help = "auto, plain (a line now and then) or none",
+     .more = "With `auto` a line is drawn when standard error is a terminal, and the rows don't go "
+             "to it as well."},
+    {.name = "color", .arg = "WHEN", .kind = OPTION_CHOICE, AT(color), .choices = term_color_choices,
+     .help = "auto, always or never"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .negatable = true,
+     .help = "no progress; a summary only of failures"},
+    OPTION_END,
+};
+/* clang-format on */
+
+static const command_example fetch_examples[] = {
+    {"200 products, in order",
+     "weir fetch 'https://api.example.com/products/{1..200}' -o out.ndjson"},
+    {"a request for each row of a file, at most a hundred a second",
+     "weir fetch -i ids.csv 'https://api.example.com/items/{id}' --rate 100/s"},
+    {"see first what would be sent",
+     "weir fetch -i ids.csv 'https://api.example.com/items/{id}' --dry-run"},
+    {"a file for each body, the failures apart",
+     "weir fetch 'https://example.com/{1..9}' --save 'dir/{#1}' --errors bad.ndjson"},
+    {"post each line of a pipe",
+     "tail -f ids | weir fetch -i - https://example.com/ -d '{\"id\": \"{line}\"}'"},
+    {"with a token that no list of processes shows",
+     "TOKEN=... weir fetch --bearer-env TOKEN 'https://api.example.com/{a,b}'"},
+    {NULL, NULL},
+};
+
+static const command_section fetch_sections[] = {
+    {"Templates",
+     "A URL is a template. Quote it, so that the shell leaves the braces alone. In braces stand:\n"
+     "\n"
+     "  {1..200}       a range; {001..100..5} with leading zeros and a step; {a..f}\n"
+     "  {a,b,c}        a list; ranges and lists multiply\n"
+     "  {id}           a column of the input, percent-encoded\n"
+     "  {id:raw}       the same as it is\n"
+     "  {env:NAME}     an environment variable; never shown in rows or messages\n"
+     "  {#}            the number of the request, from 1\n"
+     "  \\{ \\} \\\\       the characters themselves\n"
+     "\n"
+     "Headers, bodies and paths have columns too, but no ranges: {#1} is what the URL's first "
+     "range or list stood at. In a body, braces that hold nothing of this kind are text."},
+    {"Rows",
+     "A row holds the columns of the input as they came, then url, status, attempts, elapsed_ms, "
+     "error and body. A JSON body is embedded as JSON, text is a string, and anything else is "
+     "base64, which body_encoding says. An input column of one of these names is prefixed with "
+     "input_. A request that fails has a row too, with its reason in error."},
+    {"Ctrl-C",
+     "The first Ctrl-C begins no new requests and finishes those in flight; the second cancels "
+     "those too; the third ends the process where it stands."},
+    {"Exit status", "  0    every request is ok, or the reader of the rows went away\n"
+                    "  1    some failed, were cancelled or not started\n"
+                    "  2    the job could not run\n"
+                    "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"},
+    {"Environment",
+     "NO_COLOR, if not empty, stands for `--color never`. http_proxy, https_proxy, all_proxy and "
+     "no_proxy choose a proxy."},
+    {NULL, NULL},
+};
+
+/* Shows no password in a list of processes: a URL that holds one moves out of argv. */
+static bool hide_passwords(string_list *urls)
+{
+    for (size_t i = 0; i < urls->len; i++) {
+        const char *host = strstr(urls->items[i], "://");
+        size_t authority = host ? strcspn(host + 3, "/?#") : 0;
+        if (host && memchr(host + 3, '@', authority)) {
+            urls->items[i] = options_hide((char *)(uintptr_t)urls->items[i]);
+            if (!urls->items[i])
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Puts the rest of the arguments where the library expects them. 0, or the exit code. */
+static int complete_options(fetch_args *args)
+{
+    weir_fetch_options *f = &args->fetch;
+    if (!hide_passwords(&args->urls))
+        return command_fail(&cmd_fetch, "out of memory");
+    f->urls = args->urls.items;
+    f->urls_len = args->urls.len;
+    f->headers = args->headers.items;
+    f->headers_len = args->headers.len;
+    f->retries = args->retries ? args->retries : -1;
+    f->input_format = args->input_format ? input_formats[args->input_format] : NULL;
+    f->format = args->format ? formats[args->format] : NULL;
+    if (!f->urls_len && !f->input)
+        return command_fail(&cmd_fetch, "nothing to fetch: give a URL, or rows with -i FILE. "
+                                        "See weir fetch --help.");
+    if (args->data_from_stdin && f->input && strcmp(f->input, "-") == 0)
+        return command_fail(&cmd_fetch, "-i - and -d @- cannot both read standard input");
+    if (args->bearer_env && !(f->bearer = getenv(args->bearer_env))) {
+        char shown[96];
+        return command_fail(&cmd_fetch, "--bearer-env: there is no environment variable \"%s\"",
+                            term_escape(shown, sizeof shown, args->bearer_env));
+    }
+    return 0;
+}
+
+static bool is_stdout(const char *path)
+{
+    return !path || strcmp(path, "-") == 0;
+}
+
+static progress_kind choose_progress(const fetch_args *args)
+{
+    if (args->quiet || args->progress == PROGRESS_CHOICE_NONE)
+        return PROGRESS_NONE;
+    if (args->progress == PROGRESS_CHOICE_PLAIN)
+        return PROGRESS_PLAIN;
+    /* rows on the same terminal show progress enough, and would run through the line */
+    if (!term_can_redraw(STDERR_FILENO) || (is_stdout(args->fetch.output) && isatty(STDOUT_FILENO)))
+        return PROGRESS_NONE;
+    return PROGRESS_LIVE;
+}
+
+static int plan(const fetch_args *args, weir_job *job)
+{
+    weir_error err;
+    weir_job_plan plan;
+    if (weir_job_plan_make(job, MAX_PLANNED, &plan, &err) != WEIR_OK)
+        return command_fail(&cmd_fetch, "%s", err.text);
+    plan_print(stdout, &plan, args->fetch.output, term_style_for(args->color, STDOUT_FILENO));
+    return output_finish(&cmd_fetch);
+}
+
+static int run_and_tell(const fetch_args *args, weir_job *job)
+{
+    weir_error err;
+    const term_style *style = term_style_for(args->color, STDERR_FILENO);
+    run r = {.style = style, .quiet = args->quiet};
+    progress_init(&r.progress, choose_progress(args), args->fetch.lanes, style);
+    weir_status status = run_job(&r, job, &err);
+    summary s = {.signal = r.signal,
+                 .output = args->fetch.output,
+                 .errors = args->fetch.errors,
+                 .save = args->fetch.save};
+    summary_collect(&s, job);
+    int code = summary_exit_code(status, &s.stats, r.signal);
+    if (s.stats.end == WEIR_JOB_END_CLOSED)
+        return code;
+    if (!args->quiet || code)
+        summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
+    if (status != WEIR_OK)
+        command_fail(&cmd_fetch, "%s", err.text);
+    return code;
+}
+
+static int fetch_run(int argc, char **argv)
+{
+    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT, .retries = 3};
+    weir_error err;
+    weir_job *job = NULL;
+    int code;
+    if (options_parse(&cmd_fetch, &args, argc, argv, &code) &&
+        (code = complete_options(&args)) == 0) {
+        if (weir_fetch_new(&args.fetch, &job, &err) != WEIR_OK)
+            code = command_fail(&cmd_fetch, "%s", err.text);
+        else
+            code = args.dry_run ? plan(&args, job) : run_and_tell(&args, job);
+    }
+    weir_job_free(job);
+    free(args.data);
+    free(args.urls.items);
+    free(args.headers.items);
+    return code;
+}
+
+const command cmd_fetch = {
+    .name = "fetch",
+    .summary = "ask for many URLs at once, and get a row for each",
+    .usage = "[OPTION]... URL...",
+    .about =
+        "Makes requests from URL templates, keeps many of them in flight, and writes a row for "
+        "each answer, in the order of the input. Failures are retried where that is safe and "
+        "worth it; what fails in the end is a row with its reason, and does not end the run.\n"
+        "\n"
+        "Rows go to standard output, everything else to standard error. At the end a summary "
+        "accounts for every request.\n"
+        "\n"
+        "Times are written as `250ms`, `5s`, `2m`, `1h` (a bare number is seconds), sizes as "
+        "`4K`, `64M`, `1G`.",
+    .options = fetch_options,
+    .examples = fetch_examples,
+    .sections = fetch_sections,
+    .operands_offset = offsetof(fetch_args, urls),
+    .takes_operands = true,
+    .man = true,
+    .run = fetch_run,
+};

@@ -1,0 +1,33 @@
+/* main.c: finds the command and runs it. Loads nothing and starts nothing itself. */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "help.h"
+#include "term.h"
+
+/* What stands before a command, or in its place. */
+static int run_program(int argc, char **argv)
+{
+    program_args args = {0};
+    int code;
+    if (!options_parse(&program, &args, argc, argv, &code))
+        return code;
+    if (args.operands.len)
+        return command_unknown(args.operands.items[0]);
+    if (args.version || args.verbose)
+        return version_print(args.verbose);
+    help_short(stderr, &program, term_style_for(TERM_COLOR_AUTO, STDERR_FILENO));
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    /* a reader that goes away is told by EPIPE where it can be handled */
+    signal(SIGPIPE, SIG_IGN);
+    const command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
+    if (cmd)
+        return cmd->run(argc - 1, argv + 1);
+    return run_program(argc, argv);
+}

@@ -1,0 +1,44 @@
+/* plan.c: what a run would do. One fact a line, the word for it in front. */
+#include "plan.h"
+
+#include <inttypes.h>
+
+#include "units.h"
+
+static void print_requests(FILE *out, const weir_job_plan *p, const term_style *style)
+{
+    units_text items, origins;
+    bool open = p->items < 0;
+    int64_t n = open ? p->counted : p->items;
+    fprintf(out, "%s%s%s %s%s to %s %s, none sent\n", style->bold, open ? "more than " : "",
+            units_count(&items, n), n == 1 ? "request" : "requests", style->reset,
+            units_count(&origins, p->origins), p->origins == 1 ? "server" : "servers");
+    for (size_t i = 0; i < p->examples_len; i++)
+        fprintf(out, "  %s\n", p->examples[i]);
+    if (n > (int64_t)p->examples_len && p->examples_len)
+        fputs("  …\n", out);
+    if (p->faulty)
+        fprintf(out, "%s%s of them would fail before they start%s%s%s\n", style->red,
+                units_count(&items, p->faulty), style->reset, p->first_fault ? ": " : "",
+                p->first_fault ? p->first_fault : "");
+}
+
+void plan_print(FILE *out, const weir_job_plan *p, const char *output, const term_style *style)
+{
+    units_text a, b;
+    char shown[512];
+    print_requests(out, p, style);
+    fprintf(out, "in flight    %s%s\n", p->limit_is_found ? "found while running, at most " : "",
+            units_count(&a, p->limit));
+    fprintf(out, "lanes        %s\n", units_count(&a, p->lanes));
+    fprintf(out, "descriptors  %s needed, %s allowed\n", units_count(&a, p->descriptors_needed),
+            units_count(&b, p->descriptors_allowed));
+    if (p->rate > 0)
+        fprintf(out, "rate         %s to each server\nshortest     %s at that rate\n",
+                units_rate(&a, p->rate), units_time(&b, p->shortest));
+    else
+        fputs("rate         not limited\n", out);
+    fprintf(out, "rows         %s\n",
+            output && (output[0] != '-' || output[1]) ? term_escape(shown, sizeof shown, output)
+                                                      : "standard output");
+}

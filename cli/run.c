@@ -1,0 +1,70 @@
+/* run.c: the main thread while a job runs. It waits a tenth of a second at a time and looks up
+ * in between; everything that can take long happens on the job's threads. */
+#include "run.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "signals.h"
+#include "units.h"
+
+#define LOOK_UP_EVERY (100 * UNITS_MS)
+
+static void print_notes(run *r, weir_job *job)
+{
+    const char *note;
+    while (!r->quiet && (note = weir_job_note(job, r->notes))) {
+        progress_clear(&r->progress);
+        fprintf(stderr, "%snote:%s %s\n", r->style->yellow, r->style->reset, note);
+        r->notes++;
+    }
+}
+
+static void say_finishing(run *r, const weir_job_stats *stats, int number)
+{
+    units_text count;
+    progress_clear(&r->progress);
+    fprintf(stderr, "%sfinishing %s in flight; %s again to stop now%s\n", r->style->yellow,
+            units_count(&count, stats->in_flight), number == SIGINT ? "press Ctrl-C" : "signal",
+            r->style->reset);
+}
+
+static void take_signals(run *r, weir_job *job, const weir_job_stats *stats, int *taken)
+{
+    for (int number; (number = signals_next()); ++*taken) {
+        if (*taken == 0)
+            r->signal = number;
+        if (*taken == 0 && !r->stop_at_once) {
+            weir_job_stop(job, WEIR_STOP_DRAIN);
+            say_finishing(r, stats, number);
+        } else if (*taken <= 1) {
+            weir_job_stop(job, WEIR_STOP_NOW);
+        } else { /* the job does not come to its end, as when its output blocks */
+            progress_clear(&r->progress);
+            signals_release();
+            raise(number);
+        }
+    }
+}
+
+weir_status run_job(run *r, weir_job *job, weir_error *err)
+{
+    int taken = 0;
+    weir_job_stats stats;
+    signals_take();
+    weir_status status = weir_job_start(job, err);
+    while (status == WEIR_OK) {
+        status = weir_job_wait(job, LOOK_UP_EVERY, err);
+        weir_job_stats_get(job, &stats);
+        if (status != WEIR_TIMEDOUT || stats.phase == WEIR_JOB_DONE)
+            break;
+        take_signals(r, job, &stats, &taken);
+        print_notes(r, job);
+        progress_update(&r->progress, &stats);
+        status = WEIR_OK;
+    }
+    progress_clear(&r->progress);
+    print_notes(r, job);
+    signals_release();
+    return status;
+}

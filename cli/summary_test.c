@@ -1,0 +1,147 @@
+#include "summary.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "test.h"
+#include "units.h"
+
+static char text[4096];
+
+static const char *printed(const summary *s, int width)
+{
+    FILE *out = fmemopen(text, sizeof text, "w");
+    summary_print(out, s, term_style_get(false), width);
+    fclose(out);
+    return text;
+}
+
+static summary experiment(void)
+{
+    return (summary){.stats = {.phase = WEIR_JOB_DONE,
+                               .end = WEIR_JOB_END_COMPLETE,
+                               .input = 200,
+                               .total = 200,
+                               .input_ended = 1,
+                               .ok = 200,
+                               .attempts = 200,
+                               .peak_in_flight = 200,
+                               .waited = 200400 * UNITS_MS,
+                               .elapsed = 1020 * UNITS_MS,
+                               .p50 = UNITS_SEC,
+                               .p99 = 1010 * UNITS_MS,
+                               .bytes = 84000},
+                     .output = "products.ndjson"};
+}
+
+TEST(tells_a_good_run)
+{
+    summary s = experiment();
+    EXPECT_STR(printed(&s, 80), "200 requests, all ok\n"
+                                "200 waits, 200.4 s of waiting, in 1.02 s: 196× overlapped\n"
+                                "p50 1.00 s, p99 1.01 s, at most 200 in flight, 196/s, 84.0 kB "
+                                "received\n"
+                                "rows in products.ndjson\n");
+}
+
+TEST(accounts_for_every_item_and_reason)
+{
+    summary s = experiment();
+    s.stats.input = 12345;
+    s.stats.ok = 12000;
+    s.stats.failed = 341;
+    s.stats.cancelled = 1;
+    s.stats.not_started = 3;
+    s.stats.retries = 1;
+    s.stats.retries_refused = 7;
+    s.stats.end = WEIR_JOB_END_DEADLINE;
+    s.reasons[0] = (weir_job_reason){"HTTP 500", "https://host/1", 338};
+    s.reasons[1] = (weir_job_reason){"timed out after 30s", "https://host/2", 1};
+    s.reasons_len = 2;
+    s.other_reasons = 1;
+    s.other_failures = 2;
+    printed(&s, 0);
+    EXPECT(strstr(text, "stopped early: the deadline passed\n"
+                        "12,345 requests = 12,000 ok + 341 failed + 1 cancelled + 3 not started\n"
+                        "  338 × HTTP 500  first: https://host/1\n"
+                        "    1 × timed out after 30s  https://host/2\n"
+                        "  and 2 for 1 more reason\n"));
+    EXPECT(strstr(text, "1 retry, 7 more not made"));
+    EXPECT(!strstr(text, "rows in"));
+}
+
+TEST(leaves_out_what_did_not_happen)
+{
+    summary s = {.stats = {.end = WEIR_JOB_END_COMPLETE, .input_ended = 1}};
+    EXPECT_STR(printed(&s, 80), "0 requests: the input is empty\n");
+    s = (summary){.stats = {.end = WEIR_JOB_END_COMPLETE,
+                            .input = 1,
+                            .input_ended = 1,
+                            .ok = 1,
+                            .attempts = 1,
+                            .waited = UNITS_SEC,
+                            .elapsed = UNITS_SEC,
+                            .p50 = UNITS_SEC,
+                            .p99 = UNITS_SEC,
+                            .peak_in_flight = 1},
+                  .output = "-"};
+    EXPECT_STR(printed(&s, 80), "1 request, ok\n"
+                                "1 wait, 1.00 s of waiting, in 1.00 s: 1.0× overlapped\n"
+                                "p50 1.00 s, p99 1.00 s, at most 1 in flight, 1/s\n");
+}
+
+TEST(says_how_it_was_stopped)
+{
+    summary s = experiment();
+    s.stats.end = WEIR_JOB_END_STOPPED;
+    s.stats.input_ended = 0;
+    s.signal = SIGINT;
+    EXPECT(strstr(printed(&s, 80), "stopped early: Ctrl-C; the rest of the input was not read\n"));
+    s.signal = 0;
+    s.stats.input_ended = 1;
+    EXPECT(strstr(printed(&s, 80), "stopped early\n"));
+    s.stats.end = WEIR_JOB_END_FAILFAST;
+    EXPECT(strstr(printed(&s, 80), "stopped early: the first failure (--fail-fast)\n"));
+}
+
+TEST(cuts_long_examples_to_the_terminal)
+{
+    summary s = experiment();
+    s.stats.ok = 199;
+    s.stats.failed = 1;
+    s.reasons[0] = (weir_job_reason){"HTTP 500", "https://hóst/some/long/path", 1};
+    s.reasons_len = 1;
+    EXPECT(strstr(printed(&s, 30), "  1 × HTTP 500  https://hóst/…\n"));
+    EXPECT(strstr(printed(&s, 43), "  1 × HTTP 500  https://hóst/some/long/path\n"));
+    EXPECT(strstr(printed(&s, 1), "\n…\n"));
+}
+
+TEST(escapes_paths)
+{
+    summary s = experiment();
+    s.output = "a\x1b[2Jb";
+    EXPECT(strstr(printed(&s, 0), "rows in a\\x1b[2Jb\n"));
+}
+
+TEST(keeps_the_exit_codes)
+{
+    weir_job_stats s = experiment().stats;
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, 0), 0);
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, SIGINT), 0); /* too late to stop anything */
+    EXPECT_INT(summary_exit_code(WEIR_IO, &s, 0), 2);
+    s.failed = 1;
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, 0), 1);
+    s.end = WEIR_JOB_END_STOPPED;
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, SIGINT), 130);
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, SIGTERM), 143);
+    s.end = WEIR_JOB_END_FAULT;
+    EXPECT_INT(summary_exit_code(WEIR_IO, &s, SIGINT), 2);
+    s.end = WEIR_JOB_END_CLOSED;
+    EXPECT_INT(summary_exit_code(WEIR_CLOSED, &s, 0), 0);
+    s = (weir_job_stats){.end = WEIR_JOB_END_DEADLINE, .input = 1, .ok = 1};
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, 0), 1); /* part of the input was never read */
+}
+
+TESTS(CASE(tells_a_good_run), CASE(accounts_for_every_item_and_reason),
+      CASE(leaves_out_what_did_not_happen), CASE(says_how_it_was_stopped),
+      CASE(cuts_long_examples_to_the_terminal), CASE(escapes_paths), CASE(keeps_the_exit_codes))

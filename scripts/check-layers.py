@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Fails when an arrow runs back: when a file includes a header of a layer it may not know.
+
+Usage: check-layers.py [PROJECT-FOLDER]
+
+The rules are those of docs/architecture.md. Quoted includes name a file of our own by its plain
+name, or a public header as "weir/noun.h"; what stands in angle brackets is somebody else's, and
+some of it belongs to one layer only. Each breach is printed with its file and line.
+"""
+
+import pathlib
+import re
+import sys
+
+LAYERS = {
+    "base": {"base"},
+    "core": {"base", "core"},
+    "table": {"base", "table"},
+    "io": {"base", "core", "io"},
+    "job": {"base", "core", "table", "io", "job"},
+}
+
+# Folders outside the layers: they see the public headers and their own folder. Tests see all.
+OUTSIDE = ["cli", "bench", "examples", "python"]
+
+# Whose business a foreign header is: the first pattern that matches decides.
+FOREIGN = [
+    (re.compile(r"^curl/"), {"io", "bench"}, "only src/io knows the HTTP transport"),
+    (re.compile(r"^(zlib|zstd)\.h$"), {"io", "tests"}, "decompression is the business of src/io"),
+    (re.compile(r"^xxhash\.h$"), {"base", "job"}, "hashing is the business of src/base and src/job"),
+    (re.compile(r"^microhttpd\.h$"), {"cli"}, "the mock server is the business of cli"),
+    (re.compile(r"^(pthread|threads|semaphore)\.h$"), {"core", "table", "io", "job", "cli", "bench",
+                                                      "examples", "tests"},
+     "src/base has no threads"),
+    (re.compile(r"^(poll|sys/epoll|sys/socket|netdb)\.h$"), {"core", "io", "job", "cli", "bench",
+                                                         "examples", "tests"},
+     "src/base and src/table do no I/O"),
+]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>|(\S.*))')
+
+
+def owners(root):
+    """Maps each header's plain name to the folder it belongs to; a name used twice is a breach."""
+    found, breaches = {}, []
+    folders = {layer: root / "src" / layer for layer in LAYERS}
+    folders.update({name: root / name for name in OUTSIDE})
+    folders["tests"] = root / "tests"
+    for folder, path in folders.items():
+        for header in sorted(path.rglob("*.h")):
+            other = found.get(header.name)
+            if other and (other in LAYERS or folder in LAYERS):
+                breaches.append(f"{header.relative_to(root)}:1: {header.name} also exists in {other}; "
+                                "a plain name must say which header is meant")
+            found.setdefault(header.name, folder)
+    return found, breaches
+
+
+def area_of(path, root):
+    """The layer or folder that a file belongs to, and the folders whose headers it may include."""
+    parts = path.relative_to(root).parts
+    if parts[0] == "include":
+        return "include", set()
+    if parts[0] == "tests":
+        return "tests", set(LAYERS) | {"tests"}
+    if parts[0] != "src":
+        return parts[0], {parts[0]}
+    if len(parts) == 2:  # src/version.c and its like stand above the layers
+        return "src", set(LAYERS)
+    sees = set(LAYERS[parts[1]])
+    if path.stem.endswith("_test"):
+        sees.add("tests")
+    return parts[1], sees
+
+
+def check_quoted(name, area, sees, root, headers):
+    if name.startswith("weir/"):
+        if not (root / "include" / name).is_file():
+            return f"there is no public header {name}"
+        return None
+    if area == "include":
+        return f"public headers include each other as \"weir/noun.h\", not \"{name}\""
+    if "/" in name:
+        return f"\"{name}\": quoted includes are plain file names"
+    owner = headers.get(name)
+    if owner is None:
+        return f"\"{name}\" is no header of the project"
+    if owner not in sees:
+        allowed = ", ".join(sorted(sees - {"tests"}))
+        return f"{area} may not know {owner} (\"{name}\"); it sees {allowed} and weir/*.h"
+    return None
+
+
+def check_foreign(name, area, is_test):
+    for pattern, areas, why in FOREIGN:
+        if pattern.match(name):
+            return None if area in areas or is_test else f"<{name}>: {why}"
+    if name.startswith("weir/") and area not in {"examples", "tests"}:
+        return f"<{name}>: our own headers stand in quotes"
+    return None
+
+
+def check_file(path, root, headers):
+    area, sees = area_of(path, root)
+    is_test = path.stem.endswith("_test")
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        quoted, foreign, other = match.groups()
+        if quoted:
+            wrong = check_quoted(quoted, area, sees, root, headers)
+        elif foreign:
+            wrong = check_foreign(foreign, area, is_test)
+        else:
+            wrong = f"an include that cannot be checked: {other}"
+        if wrong:
+            yield f"{path.relative_to(root)}:{number}: {wrong}"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+    headers, breaches = owners(root)
+    files = []
+    for folder in ["src", "include", "tests"] + OUTSIDE:
+        files += sorted(p for p in (root / folder).rglob("*") if p.suffix in {".c", ".h", ".cc"})
+    if not any(p.relative_to(root).parts[0] == "src" for p in files):
+        sys.exit(f"check-layers: no sources under {root}/src")
+    for path in files:
+        breaches += check_file(path, root, headers)
+    for breach in breaches:
+        print(breach, file=sys.stderr)
+    if breaches:
+        sys.exit(f"check-layers: {len(breaches)} breaches in {len(files)} files")
+    print(f"check-layers: {len(files)} files, no arrow runs back")
+
+
+if __name__ == "__main__":
+    main()

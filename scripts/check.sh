@@ -1,0 +1,106 @@
+#!/bin/bash
+# What `make check` checks, each in turn, and all of it even if one fails; names those that did.
+#
+# Usage: check.sh BUILD-FOLDER    (built with gcc; run from the project's folder)
+set -uo pipefail
+
+build=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=()
+
+step() { # NAME COMMAND...
+    local name=$1 status=0
+    shift
+    "$@" >"$work/log" 2>&1 || status=$?
+    if [ "$status" = 0 ]; then
+        printf 'check: %-9s ok%s\n' "$name" "$(tail -n 1 "$work/log" | sed -n 's/^check-[a-z]*: /  /p')"
+    else
+        failed+=("$name")
+        printf 'check: %-9s FAILED\n' "$name"
+        sed 's/^/    /' "$work/log"
+    fi
+}
+
+tracked() { # PATTERN...
+    git ls-files -- "$@"
+}
+
+format() {
+    tracked '*.c' '*.h' '*.cc' | xargs -r clang-format --dry-run -Werror
+}
+
+# Of gcc's own warning options, clang is told only what it knows.
+tidy() {
+    local files
+    files=$(tracked 'src/*.c' 'cli/*.c')
+    [ -n "$files" ] || return 1
+    # One file a process: clang-tidy 14 takes the va_list of a second file for uninitialized.
+    echo "$files" | xargs -n 1 -P "$(nproc)" clang-tidy --quiet -p "$build" \
+        --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*' 2>&1 |
+        { grep -vE '^[0-9]+ warnings? (generated|treated as error)' || true; }
+}
+
+# gcc built it; clang must find nothing to warn about either.
+clang_build() {
+    [ -e "$build/clang/build.ninja" ] ||
+        CC=clang meson setup "$build/clang" || return
+    ninja -C "$build/clang" all meson-test-prereq
+}
+
+headers() {
+    local header name bad=0
+    for header in include/weir/*.h; do
+        name=weir/${header##*/}
+        echo "#include \"$name\"" >"$work/alone.c"
+        cp "$work/alone.c" "$work/alone.cc"
+        for compiler in gcc clang; do
+            "$compiler" -std=c99 -pedantic-errors -Wall -Wextra -Wstrict-prototypes -Werror \
+                -fsyntax-only -Iinclude "$work/alone.c" || bad=1
+        done
+        for compiler in g++ clang++; do
+            "$compiler" -std=c++11 -pedantic-errors -Wall -Wextra -Werror \
+                -fsyntax-only -Iinclude "$work/alone.cc" || bad=1
+        done
+        grep -qF "\"$name\"" include/weir/weir.h include/weir/meson.build ||
+            grep -qF "'${name##*/}'" include/weir/meson.build ||
+            { echo "$name is not installed"; bad=1; }
+        [ "$name" = weir/weir.h ] || grep -qF "#include \"$name\"" include/weir/weir.h ||
+            { echo "weir/weir.h does not include $name"; bad=1; }
+    done
+    return "$bad"
+}
+
+scripts() {
+    { tracked '*.sh'; tracked .ci/run; } | xargs shellcheck -x
+}
+
+manuals() {
+    mandoc -T lint -W warning man/*.[1-9] "$build"/man/*.[1-9]
+}
+
+# Words that would send a reader to nowhere: every file the documents point to must be there.
+links() {
+    local doc target bad=0
+    while read -r doc; do
+        while read -r target; do
+            [ -e "$(dirname "$doc")/$target" ] || { echo "$doc points to $target"; bad=1; }
+        done < <(grep -oP '\]\(\K[^)#: ]+(?=[)#])' "$doc")
+    done < <(tracked '*.md')
+    return "$bad"
+}
+
+step format format
+step layers /usr/bin/python3 scripts/check-layers.py .
+step symbols scripts/check-symbols.sh . "$build/src/libweir.so" "$build/src/libweir.a"
+step headers headers
+step scripts scripts
+step manuals manuals
+step links links
+step clang clang_build
+step tidy tidy
+
+if [ "${#failed[@]}" -gt 0 ]; then
+    echo "check: failed: ${failed[*]}" >&2
+    exit 1
+fi

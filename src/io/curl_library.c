@@ -1,0 +1,41 @@
+/* curl_library.c: see curl_library.h. Its invariant: the table is whole or not there. */
+#include "curl_library.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+static wi_curl library;
+static weir_error failure;
+static weir_status loaded;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void load(void)
+{
+    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        loaded = wi_fail(&failure, WEIR_UNSUPPORTED, "libcurl cannot be loaded: %s", dlerror());
+        return;
+    }
+    wi_curl found;
+#define FIND(name)                                                                                 \
+    if (!(*(void **)&found.name = dlsym(handle, "curl_" #name))) {                                 \
+        loaded = wi_fail(&failure, WEIR_UNSUPPORTED, "libcurl is too old: it has no curl_" #name); \
+        return;                                                                                    \
+    }
+    WI_CURL_FUNCTIONS(FIND)
+#undef FIND
+    if (found.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        loaded = wi_fail(&failure, WEIR_UNSUPPORTED, "libcurl could not be initialised");
+        return;
+    }
+    library = found;
+}
+
+weir_status wi_curl_load(const wi_curl **out, weir_error *err)
+{
+    pthread_once(&once, load);
+    if (loaded != WEIR_OK)
+        return wi_fail(err, loaded, "%s", failure.text);
+    *out = &library;
+    return WEIR_OK;
+}

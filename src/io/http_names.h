@@ -1,0 +1,48 @@
+/*
+ * http_names.h: one look-up per host name at a time.
+ *
+ * libcurl starts a thread for every transfer that needs a name it does not know yet, so a thousand
+ * requests to one host would begin with a thousand threads asking the same question. Here the first
+ * asks, the others wait for its answer, and after REFRESH one of them asks again. A fixed number of
+ * slots: two hosts that fall into one take turns, or go unprotected while the other is asking.
+ */
+#ifndef WI_HTTP_NAMES_H
+#define WI_HTTP_NAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+
+enum { WI_HTTP_NAME_SLOTS = 256 };
+
+typedef struct wi_http_name {
+    uint64_t hash;
+    int64_t fresh_until;
+    bool asking;
+    wi_list waiting; /* of exchanges, by their node */
+} wi_http_name;
+
+typedef struct wi_http_names {
+    wi_http_name slots[WI_HTTP_NAME_SLOTS];
+} wi_http_names;
+
+typedef enum wi_http_name_turn {
+    WI_HTTP_NAME_KNOWN, /* go on; there is nothing to ask or to wait for */
+    WI_HTTP_NAME_ASK,   /* go on, ask anew, and tell: wi_http_names_answered */
+    WI_HTTP_NAME_WAIT,  /* wait in name->waiting */
+} wi_http_name_turn;
+
+void wi_http_names_init(wi_http_names *names);
+
+/* What an exchange with this URL is to do. *name is set for ASK and WAIT. */
+wi_http_name_turn wi_http_names_enter(wi_http_names *names, const char *url, int64_t now,
+                                      wi_http_name **name);
+
+/* The one who asked knows now (or will never know): those in name->waiting may go on. */
+void wi_http_names_answered(wi_http_name *name, bool known, int64_t now);
+
+/* The host and port of a URL, "host:port", for CURLOPT_RESOLVE; false if it does not fit. */
+bool wi_http_names_host_port(const char *url, char *dst, size_t size);
+
+#endif

@@ -1,0 +1,435 @@
+/*
+ * fetch_new.c: from options to a job. Its invariant: whatever is wrong with the options is found
+ * before anything is sent or written, and said with the name the option has on the command line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fetch.h"
+#include "job.h"
+#include "reader.h"
+#include "text.h"
+#include "weir/version.h"
+
+#define DEFAULT_AGENT "weir/" VERSION_PART(WEIR_VERSION_MAJOR) "." VERSION_PART(WEIR_VERSION_MINOR)
+#define VERSION_PART(number) VERSION_TEXT(number)
+#define VERSION_TEXT(number) #number
+#define DEFAULT_TIMEOUT (30 * WI_SECOND)
+#define DEFAULT_CONNECT_TIMEOUT (10 * WI_SECOND)
+#define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
+#define DEFAULT_RETRY_MAX_DELAY (30 * WI_SECOND)
+#define DEFAULT_RETRY_AFTER_MAX (300 * WI_SECOND)
+
+enum {
+    DEFAULT_RETRIES = 3,
+    DEFAULT_REDIRECTS = 10,
+    DEFAULT_MAX_ROW = 16 << 20,
+    DEFAULT_MAX_BODY = 64 << 20,
+    DEFAULT_MEMORY = 256 << 20,
+    LEAST_MEMORY = 1 << 20,
+    MOST_LANES = 64,
+};
+
+static int64_t or_default(int64_t value, int64_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
+/* ---- the request ---- */
+
+static weir_status add_template(const char *text, size_t len, wi_template_mode mode,
+                                const char *what, wi_template ***list, size_t *n, weir_error *err)
+{
+    wi_template **grown = realloc(*list, (*n + 1) * sizeof(wi_template *));
+    if (!grown)
+        return wi_fail_nomem(err);
+    *list = grown;
+    weir_status status = wi_template_parse(text, len, mode, what, &grown[*n], err);
+    *n += status == WEIR_OK;
+    return status;
+}
+
+static weir_status add_url(wi_fetch *fetch, const char *text, weir_error *err)
+{
+    bool has_scheme = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+    if (!has_scheme && text[0] != '{')
+        return wi_fail(err, WEIR_INVALID, "URL: \"%.200s\" does not begin with http:// or https://",
+                       text);
+    weir_status status = add_template(text, strlen(text), WI_TEMPLATE_URL, "URL", &fetch->urls,
+                                      &fetch->urls_len, err);
+    if (status != WEIR_OK)
+        return status;
+    uint64_t count = wi_template_count(fetch->urls[fetch->urls_len - 1]);
+    if (count > ((uint64_t)1 << 62) - fetch->choices)
+        return wi_fail(err, WEIR_INVALID, "URL: the ranges make too many combinations");
+    fetch->choices += count;
+    return WEIR_OK;
+}
+
+static weir_status add_urls(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < o->urls_len; i++)
+        status = add_url(fetch, o->urls[i], err);
+    if (status == WEIR_OK && !o->urls_len) {
+        if (!o->input)
+            return wi_fail(err, WEIR_INVALID, "no URL was given");
+        bool lines = o->input_format ? strcmp(o->input_format, "lines") == 0
+                                     : wi_format_of_path(o->input) == WI_FORMAT_LINES;
+        status = add_url(fetch, lines ? "{line:raw}" : "{url:raw}", err);
+    }
+    return status;
+}
+
+static bool is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f ||
+            strchr("()<>@,;:\\\"/[]?={}", text[i]))
+            return false;
+    return len > 0;
+}
+
+static weir_status set_method(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    static const char *const repeatable[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    const char *method = o->method ? o->method : o->body ? "POST" : "GET";
+    if (!is_token(method, strlen(method)))
+        return wi_fail(err, WEIR_INVALID, "\"%s\" cannot be a request method", method);
+    fetch->method = strdup(method);
+    if (!fetch->method)
+        return wi_fail_nomem(err);
+    fetch->once = !o->retry_unsafe;
+    for (size_t i = 0; i < sizeof repeatable / sizeof repeatable[0]; i++)
+        if (strcmp(method, repeatable[i]) == 0)
+            fetch->once = false;
+    return WEIR_OK;
+}
+
+/* The value of the header of that name among the options, or NULL. */
+static const char *find_header(const weir_fetch_options *o, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < o->headers_len; i++)
+        if (strncasecmp(o->headers[i], name, len) == 0 && o->headers[i][len] == ':')
+            return o->headers[i] + len + 1;
+    return NULL;
+}
+
+static weir_status add_header(wi_fetch *fetch, const char *line, weir_error *err)
+{
+    const char *colon = strchr(line, ':');
+    if (!colon || !is_token(line, (size_t)(colon - line)))
+        return wi_fail(err, WEIR_INVALID,
+                       "header %zu is not of the form \"Name: value\" (--header)",
+                       fetch->headers_len + 1);
+    return add_template(line, strlen(line), WI_TEMPLATE_HEADER, "header", &fetch->headers,
+                        &fetch->headers_len, err);
+}
+
+/* A header whose value is no template. Does nothing if the options name it. */
+static weir_status add_plain_header(wi_fetch *fetch, const weir_fetch_options *o, const char *name,
+                                    const char *value, weir_error *err)
+{
+    if (find_header(o, name))
+        return WEIR_OK;
+    wi_buf line = WI_BUF_INIT;
+    wi_buf_puts(&line, name);
+    wi_buf_puts(&line, ": ");
+    for (; *value; value++) {
+        if (strchr("{}\\", *value))
+            wi_buf_putc(&line, '\\');
+        wi_buf_putc(&line, *value);
+    }
+    weir_status status =
+        wi_buf_cstr(&line) ? add_header(fetch, line.data, err) : wi_fail_nomem(err);
+    wi_buf_fini(&line);
+    return status;
+}
+
+static weir_status add_headers(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < o->headers_len; i++)
+        status = add_header(fetch, o->headers[i], err);
+    /* libcurl would build these anew for every request; as lines of the list they cost less. */
+    if (status == WEIR_OK)
+        status = add_plain_header(fetch, o, "User-Agent",
+                                  o->user_agent ? o->user_agent : DEFAULT_AGENT, err);
+    if (status == WEIR_OK)
+        status = add_plain_header(fetch, o, "Accept-Encoding", wi_http_encodings(), err);
+    fetch->headers_constant = true;
+    for (size_t i = 0; i < fetch->headers_len; i++)
+        if (!wi_template_is_constant(fetch->headers[i]))
+            fetch->headers_constant = false;
+    return status;
+}
+
+static wi_template_mode body_mode(const weir_fetch_options *o, const char **type)
+{
+    const char *given = find_header(o, "Content-Type");
+    if (given) {
+        if (strcasestr(given, "json"))
+            return WI_TEMPLATE_JSON;
+        return strcasestr(given, "x-www-form-urlencoded") ? WI_TEMPLATE_FORM : WI_TEMPLATE_RAW;
+    }
+    size_t i = 0;
+    while (i < o->body_len && strchr(" \t\r\n", o->body[i]))
+        i++;
+    bool json = i < o->body_len && (o->body[i] == '[' || o->body[i] == '"');
+    if (i < o->body_len && o->body[i] == '{') {
+        /* "{" begins an object if a name or its end follows; else it opens a hole. */
+        size_t k = i + 1;
+        while (k < o->body_len && strchr(" \t\r\n", o->body[k]))
+            k++;
+        json = k < o->body_len && (o->body[k] == '"' || o->body[k] == '}');
+    }
+    *type =
+        json ? "Content-Type: application/json" : "Content-Type: application/x-www-form-urlencoded";
+    return json ? WI_TEMPLATE_JSON : WI_TEMPLATE_FORM;
+}
+
+static weir_status set_body(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    if (!o->body)
+        return WEIR_OK;
+    const char *type = NULL;
+    wi_template_mode mode = body_mode(o, &type);
+    fetch->has_body = true;
+    weir_status status = type ? add_plain_header(fetch, o, "Content-Type", type, err) : WEIR_OK;
+    if (status == WEIR_OK && !o->body_raw)
+        status = wi_template_parse(o->body, o->body_len, mode, "body", &fetch->body, err);
+    if (status != WEIR_OK)
+        return status;
+    if (o->body_raw) {
+        wi_buf_append(&fetch->body_constant, o->body, o->body_len);
+    } else if (wi_template_is_constant(fetch->body)) {
+        wi_scope nothing = {0};
+        status = wi_template_expand(fetch->body, &nothing, &fetch->body_constant, NULL, err);
+        wi_template_free(fetch->body);
+        fetch->body = NULL;
+    }
+    return status == WEIR_OK && fetch->body_constant.failed ? wi_fail_nomem(err) : status;
+}
+
+/* ---- saving bodies ---- */
+
+static weir_status make_folders(char *path, weir_error *err)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int made = mkdir(path, 0777);
+        int error = errno;
+        *slash = '/';
+        if (made != 0 && error != EEXIST)
+            return wi_fail_errno(err, error, "cannot make the folder %s for --save", path);
+    }
+    return WEIR_OK;
+}
+
+/* The folders that the template names before its first hole are the user's own choice, and made
+ * and opened once; what data adds stays below them. */
+static weir_status open_save_root(wi_fetch *fetch, const char *text, weir_error *err)
+{
+    size_t hole = strcspn(text, "{\\");
+    size_t end = hole;
+    while (end > 0 && text[end - 1] != '/')
+        end--;
+    fetch->save_prefix = strndup(text, end);
+    if (!fetch->save_prefix)
+        return wi_fail_nomem(err);
+    weir_status status = end ? make_folders(fetch->save_prefix, err) : WEIR_OK;
+    if (status != WEIR_OK)
+        return status;
+    fetch->save_root = open(end ? fetch->save_prefix : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fetch->save_root < 0)
+        return wi_fail_errno(err, errno, "cannot open the folder %s for --save",
+                             end ? fetch->save_prefix : ".");
+    return wi_template_parse(text + end, strlen(text + end), WI_TEMPLATE_PATH, "--save",
+                             &fetch->save, err);
+}
+
+static weir_status set_save(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    if (!o->save)
+        return WEIR_OK;
+    weir_status status = open_save_root(fetch, o->save, err);
+    if (status == WEIR_OK && wi_template_is_constant(fetch->save) &&
+        (o->input || fetch->choices > 1))
+        status = wi_fail(err, WEIR_INVALID,
+                         "--save: \"%s\" is the same file for every request; put a column, {#} or "
+                         "{#1} into it",
+                         o->save);
+    return status;
+}
+
+/* ---- the rest ---- */
+
+static weir_status copy_string(const char **to, const char *from, weir_error *err)
+{
+    if (from && !(*to = strdup(from)))
+        return wi_fail_nomem(err);
+    return WEIR_OK;
+}
+
+static weir_status set_http(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    wi_http_options *http = &fetch->http;
+    weir_status status = WEIR_OK;
+    const struct {
+        const char **to;
+        const char *from;
+    } strings[] = {{&http->user, o->user},   {&http->bearer, o->bearer}, {&http->cookie, o->cookie},
+                   {&http->proxy, o->proxy}, {&http->cacert, o->cacert}, {&http->cert, o->cert},
+                   {&http->key, o->key}};
+    for (size_t i = 0; status == WEIR_OK && i < sizeof strings / sizeof strings[0]; i++)
+        status = copy_string(strings[i].to, strings[i].from, err);
+    http->connect_timeout = or_default(o->connect_timeout, DEFAULT_CONNECT_TIMEOUT);
+    http->max_redirects = or_default(o->max_redirects, DEFAULT_REDIRECTS);
+    http->netrc = o->netrc;
+    http->insecure = o->insecure;
+    http->http1_only = o->http1_only;
+    http->follow = o->follow;
+    return status;
+}
+
+static void set_columns(wi_fetch *fetch)
+{
+    static const char *const always[] = {"url", "status", "attempts", "elapsed_ms", "error"};
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        fetch->columns[fetch->columns_len++] = always[i];
+    if (fetch->with_headers)
+        fetch->columns[fetch->columns_len++] = "headers";
+    if (fetch->save)
+        fetch->columns[fetch->columns_len++] = "saved";
+    if (fetch->with_body) {
+        fetch->columns[fetch->columns_len++] = "body";
+        fetch->columns[fetch->columns_len++] = "body_encoding";
+    }
+}
+
+static weir_status check_range(const char *option, int64_t value, int64_t least, int64_t most,
+                               weir_error *err)
+{
+    if (value == 0 || (value >= least && value <= most))
+        return WEIR_OK;
+    return wi_fail(err, WEIR_INVALID, "%s: %lld is not between %lld and %lld", option,
+                   (long long)value, (long long)least, (long long)most);
+}
+
+static weir_status check_numbers(const weir_fetch_options *o, weir_error *err)
+{
+    const struct {
+        const char *option;
+        int64_t value, least, most;
+    } ranges[] = {
+        {"--jobs", o->in_flight, 1, 1000000},
+        {"--per-host", o->per_host, 1, 1000000},
+        {"--lanes", o->lanes, 1, MOST_LANES},
+        {"--max-body", o->max_body, 1, (int64_t)4 << 30},
+        {"--max-row", o->max_row, 1024, (int64_t)1 << 30},
+        {"--memory", o->memory, LEAST_MEMORY, (int64_t)1 << 50},
+        {"--retry", o->retries, -1, 100},
+        {"--max-redirects", o->max_redirects, 1, 1000},
+    };
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < sizeof ranges / sizeof ranges[0]; i++)
+        status =
+            check_range(ranges[i].option, ranges[i].value, ranges[i].least, ranges[i].most, err);
+    if (status == WEIR_OK && (o->rate < 0 || o->rate != o->rate))
+        status = wi_fail(err, WEIR_INVALID, "--rate: a rate is not negative");
+    if (status == WEIR_OK && o->size < sizeof *o)
+        status = wi_fail(err, WEIR_INVALID, "weir_fetch_options has the wrong size");
+    return status;
+}
+
+void wi_fetch_free(void *job)
+{
+    wi_fetch *fetch = job;
+    const char *strings[] = {fetch->http.user,  fetch->http.bearer, fetch->http.cookie,
+                             fetch->http.proxy, fetch->http.cacert, fetch->http.cert,
+                             fetch->http.key};
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
+        free((char *)strings[i]);
+    for (size_t i = 0; i < fetch->urls_len; i++)
+        wi_template_free(fetch->urls[i]);
+    for (size_t i = 0; i < fetch->headers_len; i++)
+        wi_template_free(fetch->headers[i]);
+    wi_template_free(fetch->body);
+    wi_template_free(fetch->save);
+    wi_buf_fini(&fetch->body_constant);
+    if (fetch->save_root >= 0)
+        close(fetch->save_root);
+    free(fetch->urls);
+    free(fetch->headers);
+    free(fetch->method);
+    free(fetch->save_prefix);
+    free(fetch);
+}
+
+static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    fetch->with_headers = o->with_headers;
+    fetch->with_body = !o->no_body;
+    fetch->max_body = (size_t)or_default(o->max_body, DEFAULT_MAX_BODY);
+    fetch->timeout = o->timeout < 0 ? 0 : or_default(o->timeout, DEFAULT_TIMEOUT);
+    weir_status status = check_numbers(o, err);
+    if (status == WEIR_OK)
+        status = wi_retry_set_parse(o->retry_on, &fetch->retry_on, err);
+    if (status == WEIR_OK)
+        status = add_urls(fetch, o, err);
+    if (status == WEIR_OK)
+        status = set_method(fetch, o, err);
+    if (status == WEIR_OK)
+        status = set_body(fetch, o, err);
+    if (status == WEIR_OK)
+        status = add_headers(fetch, o, err);
+    if (status == WEIR_OK)
+        status = set_http(fetch, o, err);
+    if (status == WEIR_OK)
+        status = set_save(fetch, o, err);
+    set_columns(fetch);
+    return status;
+}
+
+weir_status weir_fetch_new(const weir_fetch_options *o, weir_job **out, weir_error *err)
+{
+    wi_fetch *fetch = calloc(1, sizeof *fetch);
+    if (!fetch)
+        return wi_fail_nomem(err);
+    fetch->save_root = -1;
+    weir_status status = describe_job(fetch, o, err);
+    if (status != WEIR_OK) {
+        wi_fetch_free(fetch);
+        return status;
+    }
+    wi_job_options job = {
+        .input = o->input,
+        .input_format = o->input_format,
+        .max_row = or_default(o->max_row, DEFAULT_MAX_ROW),
+        .choices = fetch->choices,
+        .output = o->output,
+        .format = o->format,
+        .errors = o->errors,
+        .write = o->write,
+        .write_arg = o->write_arg,
+        .unordered = o->unordered,
+        .fail_fast = o->fail_fast,
+        .in_flight = o->in_flight,
+        .per_host = o->per_host,
+        .lanes = o->lanes,
+        .rate = o->rate,
+        .deadline = o->deadline,
+        .memory = or_default(o->memory, DEFAULT_MEMORY),
+        .retries = o->retries < 0 ? 0 : or_default(o->retries, DEFAULT_RETRIES),
+        .retry_delay = or_default(o->retry_delay, DEFAULT_RETRY_DELAY),
+        .retry_max_delay = or_default(o->retry_max_delay, DEFAULT_RETRY_MAX_DELAY),
+        .retry_after_max = or_default(o->retry_after_max, DEFAULT_RETRY_AFTER_MAX),
+    };
+    return wi_job_new(&job, &wi_fetch_kind, fetch, out, err);
+}

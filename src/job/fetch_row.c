@@ -1,0 +1,218 @@
+/*
+ * fetch_row.c: from an answer to a row. Its invariant: a body is embedded as JSON only if it is
+ * JSON, whatever its sender says, so one row is always one line of valid NDJSON.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fetch.h"
+#include "json.h"
+#include "output.h"
+#include "text.h"
+
+size_t wi_fetch_columns(const void *job, const char *const **names)
+{
+    const wi_fetch *fetch = job;
+    *names = fetch->columns;
+    return fetch->columns_len;
+}
+
+size_t wi_fetch_optional_columns(const void *job, const char *const **names)
+{
+    static const char *const optional[] = {"body_encoding"};
+    (void)job;
+    *names = optional;
+    return 1;
+}
+
+static bool looks_structured(const wi_buf *content)
+{
+    size_t i = 0;
+    while (i < content->len && strchr(" \t\r\n", content->data[i]))
+        i++;
+    return i < content->len && (content->data[i] == '{' || content->data[i] == '[');
+}
+
+static bool minify(wi_fetch_item *f)
+{
+    wi_buf minified = {.max = f->content.len};
+    wi_json_append_minified(&minified, f->content.data, f->content.len);
+    if (minified.failed) {
+        wi_buf_fini(&minified);
+        return false;
+    }
+    wi_buf_fini(&f->content);
+    f->content = minified;
+    return true;
+}
+
+bool wi_fetch_classify(wi_fetch_item *f)
+{
+    if (f->content_kind != WI_ABSENT)
+        return true;
+    wi_buf *content = &f->content;
+    if (f->says_json || (f->says_nothing && looks_structured(content))) {
+        wi_json_result json = wi_json_check(content->data, content->len);
+        if (json.type != WI_JSON_INVALID) {
+            f->content_kind = json.type == WI_JSON_NULL ? WI_NULL : WI_JSON;
+            return !json.has_space || minify(f);
+        }
+    }
+    bool is_text = wi_utf8_valid_prefix(content->data, content->len) == content->len &&
+                   !(content->len && memchr(content->data, '\0', content->len));
+    f->content_kind = is_text ? WI_STRING : WI_BINARY;
+    return true;
+}
+
+/* ---- response headers as one JSON object; a repeated header is an array ---- */
+
+typedef struct header_line {
+    const char *name;
+    const char *value;
+} header_line;
+
+static bool next_line(const wi_buf *lines, size_t *at, header_line *line)
+{
+    if (*at >= lines->len)
+        return false;
+    line->name = lines->data + *at;
+    line->value = line->name + strlen(line->name) + 1;
+    *at = (size_t)(line->value - lines->data) + strlen(line->value) + 1;
+    return true;
+}
+
+static void append_value(wi_buf *out, const char *value)
+{
+    wi_buf clean = WI_BUF_INIT;
+    wi_utf8_append_lossy(&clean, value, strlen(value));
+    wi_json_append_string(out, clean.data ? clean.data : "", clean.len);
+    wi_buf_fini(&clean);
+}
+
+static bool seen_before(const wi_buf *lines, size_t until, const char *name)
+{
+    header_line line;
+    for (size_t at = 0; at < until && next_line(lines, &at, &line);)
+        if (strcmp(line.name, name) == 0)
+            return at <= until;
+    return false;
+}
+
+static void append_values(wi_buf *out, const wi_buf *lines, size_t from, const header_line *first)
+{
+    size_t begin = out->len;
+    size_t n = 1;
+    header_line line;
+    append_value(out, first->value);
+    while (next_line(lines, &from, &line)) {
+        if (strcmp(line.name, first->name) != 0)
+            continue;
+        if (n++ == 1 && wi_buf_reserve(out, 1)) {
+            memmove(out->data + begin + 1, out->data + begin, out->len - begin);
+            out->data[begin] = '[';
+            out->len++;
+        }
+        wi_buf_putc(out, ',');
+        append_value(out, line.value);
+    }
+    if (n > 1)
+        wi_buf_putc(out, ']');
+}
+
+static void put_headers(const wi_fetch_item *f, wi_batch *batch, size_t column)
+{
+    wi_buf object = WI_BUF_INIT;
+    header_line line;
+    wi_buf_putc(&object, '{');
+    for (size_t at = 0, begin = 0; next_line(&f->lines, &at, &line); begin = at) {
+        if (seen_before(&f->lines, begin, line.name))
+            continue;
+        if (object.len > 1)
+            wi_buf_putc(&object, ',');
+        append_value(&object, line.name);
+        wi_buf_putc(&object, ':');
+        append_values(&object, &f->lines, at, &line);
+    }
+    wi_buf_putc(&object, '}');
+    if (object.failed || !f->status)
+        wi_batch_put_null(batch, column);
+    else
+        wi_batch_put(batch, column, WI_JSON, object.data, object.len);
+    wi_buf_fini(&object);
+}
+
+/* ---- the row ---- */
+
+static void put_body(wi_fetch_item *f, wi_batch *batch, size_t body, size_t encoding)
+{
+    wi_batch_put_null(batch, encoding);
+    if (!f->status || f->saved || !wi_fetch_classify(f)) {
+        wi_batch_put_null(batch, body);
+        return;
+    }
+    wi_batch_put(batch, body, f->content_kind, f->content.data ? f->content.data : "",
+                 f->content.len);
+    if (f->content_kind == WI_BINARY)
+        wi_batch_put(batch, encoding, WI_STRING, "base64", 6);
+}
+
+static void put_text(wi_batch *batch, size_t column, const char *text)
+{
+    if (!text) {
+        wi_batch_put_null(batch, column);
+        return;
+    }
+    wi_buf clean = WI_BUF_INIT;
+    wi_utf8_append_lossy(&clean, text, strlen(text));
+    wi_batch_put(batch, column, WI_STRING, clean.data ? clean.data : "", clean.len);
+    wi_buf_fini(&clean);
+}
+
+void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first)
+{
+    const wi_fetch *fetch = job;
+    wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
+    size_t column = first;
+    put_text(batch, column++, wi_fetch_shown(f));
+    if (f->status)
+        wi_batch_put_int(batch, column++, f->status);
+    else
+        wi_batch_put_null(batch, column++);
+    wi_batch_put_int(batch, column++, item->attempts);
+    wi_batch_put_double(batch, column++, (double)item->waited / WI_MILLISECOND);
+    put_text(batch, column++, item->outcome == WI_OUTCOME_OK ? NULL : wi_item_error(item));
+    if (fetch->with_headers)
+        put_headers(f, batch, column++);
+    if (fetch->save)
+        put_text(batch, column++, f->saved);
+    if (fetch->with_body)
+        put_body(f, batch, column, column + 1);
+}
+
+weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err)
+{
+    const wi_fetch *fetch = job;
+    wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
+    if (!fetch->save)
+        return WEIR_OK;
+    wi_scope scope = {.batch = item->batch,
+                      .row = item->row,
+                      .number = item->number + 1,
+                      .url = f->template_,
+                      .choice = f->choice};
+    wi_buf path = WI_BUF_INIT;
+    size_t prefix = strlen(fetch->save_prefix);
+    wi_buf_append(&path, fetch->save_prefix, prefix);
+    weir_status status = wi_template_expand(fetch->save, &scope, &path, NULL, err);
+    if (status == WEIR_OK && !wi_buf_cstr(&path))
+        status = wi_fail_nomem(err);
+    if (status == WEIR_OK)
+        status = wi_output_save(fetch->save_root, path.data + prefix,
+                                f->content.data ? f->content.data : "", f->content.len, err);
+    if (status == WEIR_OK) {
+        size_t len;
+        f->saved = wi_buf_take(&path, &len);
+    }
+    wi_buf_fini(&path);
+    return status;
+}

@@ -1,0 +1,71 @@
+/*
+ * gate.h: who may start now. One gate for all lanes of a job.
+ *
+ * An origin (scheme, host and port for fetch) has a concurrency limit, a token bucket and a time
+ * until which it is held back (Retry-After); all origins share the total in flight. Any lane's
+ * thread may call; nothing blocks beyond a short lock. A lane that is turned away for want of a
+ * slot is poked when one is due to it: with all slots taken, each lane has a claim to its share.
+ */
+#ifndef WI_GATE_H
+#define WI_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+#define WI_MAX_LANES 64
+
+typedef struct wi_gate wi_gate;
+typedef struct wi_origin wi_origin;
+
+typedef struct wi_gate_options {
+    int lanes;
+    int64_t total;                     /* in flight at once, over all origins */
+    bool find_limit;                   /* per origin, up to total */
+    int64_t per_origin;                /* 0: no limit but the total */
+    double rate;                       /* begun per second and origin; 0: no limit */
+    void (*poke)(void *arg, int lane); /* thread-safe; has the lane try again */
+    void *poke_arg;
+} wi_gate_options;
+
+typedef struct wi_gate_numbers {
+    int64_t in_flight;
+    int64_t peak;
+    int64_t limit; /* the sum over origins, at most the total */
+    int64_t origins;
+    int64_t held_until; /* the latest of all origins, or 0 */
+} wi_gate_numbers;
+
+weir_status wi_gate_new(const wi_gate_options *options, wi_gate **out, weir_error *err);
+void wi_gate_free(wi_gate *gate); /* NULL is fine */
+
+/* The origin of that name, made if it is new; lives as long as the gate. NULL: no memory. */
+wi_origin *wi_gate_origin(wi_gate *gate, const char *name, size_t len);
+
+/* A number for each origin, from 0 in the order of their making. */
+size_t wi_origin_index(const wi_origin *origin);
+const char *wi_origin_name(const wi_origin *origin);
+
+/*
+ * May the lane start one at this origin? True: it has begun, and wi_gate_leave must follow. False:
+ * *again is when to ask again (WI_FOREVER: after a poke). `beyond`: even if no slot is free, since
+ * those who have the slots wait for this one.
+ */
+bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                   int64_t *again);
+
+/* One ended, after `duration`; `overload` as in limit.h; hold: nothing starts there for so long. */
+void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t duration,
+                   bool overload, int64_t hold);
+
+/* One ended that tells nothing of the origin: it was cancelled. */
+void wi_gate_leave_quietly(wi_gate *gate, wi_origin *origin, int lane);
+
+/* A lane that was turned away has nothing to start any more: what is free is for the others. */
+void wi_gate_forget(wi_gate *gate, int lane);
+
+void wi_gate_numbers_get(wi_gate *gate, int64_t now, wi_gate_numbers *numbers);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * kind.h: what one kind of job (fetch, scan, exec) adds to the engine.
+ *
+ * The engine has everything that is the same for all of them: admission, rate, retry, deadlines,
+ * order, accounting, progress. A kind says what its rows look like, how an item starts and is
+ * cancelled, and what came of it. `job` is the kind's own description of the whole job, made by it
+ * and only read while the job runs; `state` is what it keeps per lane.
+ */
+#ifndef WI_KIND_H
+#define WI_KIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "buf.h"
+#include "error.h"
+#include "item.h"
+
+typedef struct wi_lane wi_lane;
+
+typedef struct wi_kind {
+    const char *name; /* "fetch" */
+    size_t item_size; /* of the kind's struct that begins with a wi_item */
+
+    /* Is the job possible with this input? schema: of its first rows, NULL without input (or with
+     * an empty one: has_input tells). Called once, before anything is opened for writing. */
+    weir_status (*check)(void *job, bool has_input, wi_schema *schema, weir_error *err);
+
+    /* The result columns, which follow the input's in a row. */
+    size_t (*columns)(const void *job, const char *const **names);
+
+    /* Names (of columns()) that NDJSON leaves out where they are null. */
+    size_t (*optional_columns)(const void *job, const char *const **names);
+
+    /* The lane's thread, before its first item and after its last. */
+    weir_status (*open)(const void *job, wi_lane *lane, void **state, weir_error *err);
+    void (*close)(void *state);
+
+    /*
+     * Makes an item ready to start any number of times, and names its origin. Also called, with
+     * state NULL, to describe a plan. A failure is the item's.
+     */
+    weir_status (*prepare)(const void *job, void *state, wi_item *item, wi_buf *origin,
+                           weir_error *err);
+
+    /* Begins an attempt; wi_lane_attempt_ended must follow, even from inside start. */
+    void (*start)(void *state, wi_item *item);
+
+    /* Ends a running attempt; wi_lane_attempt_ended still follows, not from inside cancel. */
+    void (*cancel)(void *state, wi_item *item);
+
+    /* An item that asked wi_lane_may_grow and was told to pause may go on. */
+    void (*resume)(void *state, wi_item *item);
+
+    /* Puts the item's cells into a row, from column `first` on. The collector's thread. */
+    void (*emit)(const void *job, wi_item *item, wi_batch *batch, size_t first);
+
+    /* Writes what is to be kept besides rows (files); a failure is the item's. May be NULL. */
+    weir_status (*save)(const void *job, wi_item *item, weir_error *err);
+
+    /* Frees what the kind keeps in an item. Any thread. */
+    void (*release)(wi_item *item);
+
+    /* One line that says what the item is ("GET https://..."), without secrets. */
+    void (*describe)(const wi_item *item, wi_buf *out);
+
+    /* Frees `job`. */
+    void (*free)(void *job);
+} wi_kind;
+
+#endif

@@ -1,0 +1,207 @@
+/* sink.c: see sink.h. Its invariant: a batch holds rows of one schema, and whole rows only. */
+#include "sink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output.h"
+#include "writer.h"
+
+enum {
+    BATCH_ROWS = 1024,
+    BATCH_BYTES = 1 << 20,
+};
+
+struct wi_sink {
+    wi_sink_options options;
+    wi_output *output;
+    wi_row_writer *writer;
+    wi_schema *input; /* of the rows in the batch; may be NULL */
+    bool has_schema;
+    wi_schema *schema;
+    size_t input_columns;
+    wi_batch *batch;
+    wi_buf bytes;
+};
+
+weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_error *err)
+{
+    wi_sink *sink = calloc(1, sizeof *sink);
+    if (!sink)
+        return wi_fail_nomem(err);
+    sink->options = *options;
+    weir_status status = wi_row_writer_new(options->format, &sink->writer, err);
+    for (size_t i = 0; status == WEIR_OK && i < options->optional_len; i++)
+        status = wi_row_writer_optional(sink->writer, options->optional[i], err);
+    if (status == WEIR_OK && options->path)
+        status = wi_output_open(options->path, &sink->output, err);
+    if (status != WEIR_OK) {
+        wi_sink_free(sink);
+        return status;
+    }
+    *out = sink;
+    return WEIR_OK;
+}
+
+void wi_sink_free(wi_sink *sink)
+{
+    if (!sink)
+        return;
+    wi_batch_unref(sink->batch);
+    wi_schema_unref(sink->schema);
+    wi_schema_unref(sink->input);
+    wi_row_writer_free(sink->writer);
+    wi_output_discard(sink->output);
+    wi_buf_fini(&sink->bytes);
+    free(sink);
+}
+
+static bool clashes(const wi_sink *sink, wi_name name)
+{
+    for (size_t i = 0; i < sink->options.columns_len; i++)
+        if (strlen(sink->options.columns[i]) == name.len &&
+            memcmp(sink->options.columns[i], name.bytes, name.len) == 0)
+            return true;
+    return false;
+}
+
+/* "input_NAME", and another "input_" for as long as that is taken as well. */
+static char *renamed(const wi_sink *sink, const wi_schema *input, wi_name name)
+{
+    wi_buf text = WI_BUF_INIT;
+    do {
+        wi_buf longer = WI_BUF_INIT;
+        wi_buf_puts(&longer, "input_");
+        wi_buf_append(&longer, text.len ? text.data : name.bytes, text.len ? text.len : name.len);
+        wi_buf_fini(&text);
+        text = longer;
+        if (!wi_buf_cstr(&text))
+            break;
+    } while (wi_schema_find(input, text.data, text.len) >= 0 ||
+             clashes(sink, (wi_name){text.data, text.len}));
+    if (text.failed)
+        wi_buf_fini(&text);
+    return text.data;
+}
+
+static weir_status make_schema(wi_sink *sink, wi_schema *input, wi_schema **out, weir_error *err)
+{
+    size_t n = input ? wi_schema_columns(input) : 0;
+    size_t all = n + sink->options.columns_len;
+    wi_name *names = calloc(all + 1, sizeof *names);
+    char **owned = calloc(n + 1, sizeof *owned);
+    bool ok = names && owned;
+    for (size_t i = 0; ok && i < n; i++) {
+        names[i] = wi_schema_name(input, i);
+        if (clashes(sink, names[i])) {
+            owned[i] = renamed(sink, input, names[i]);
+            ok = owned[i] != NULL;
+            names[i] = (wi_name){owned[i], ok ? strlen(owned[i]) : 0};
+        }
+    }
+    for (size_t i = n; ok && i < all; i++) {
+        const char *name = sink->options.columns[i - n];
+        names[i] = (wi_name){name, strlen(name)};
+    }
+    weir_status status = ok ? wi_schema_new(names, all, out, err) : wi_fail_nomem(err);
+    for (size_t i = 0; owned && i < n; i++)
+        free(owned[i]);
+    free(owned);
+    free(names);
+    return status;
+}
+
+static weir_status take_up_schema(wi_sink *sink, wi_schema *input, weir_error *err)
+{
+    weir_status status = wi_sink_flush(sink, err);
+    wi_schema *schema = NULL;
+    wi_batch *batch = NULL;
+    if (status == WEIR_OK)
+        status = make_schema(sink, input, &schema, err);
+    if (status == WEIR_OK)
+        status = wi_batch_new(schema, &batch, err);
+    if (status != WEIR_OK) {
+        wi_schema_unref(schema);
+        return status;
+    }
+    wi_batch_unref(sink->batch);
+    wi_schema_unref(sink->schema);
+    wi_schema_unref(sink->input);
+    sink->batch = batch;
+    sink->schema = schema;
+    sink->input = input ? wi_schema_ref(input) : NULL;
+    sink->input_columns = input ? wi_schema_columns(input) : 0;
+    sink->has_schema = true;
+    return WEIR_OK;
+}
+
+weir_status wi_sink_begin_row(wi_sink *sink, wi_schema *input, wi_batch **batch, size_t *first,
+                              weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    if (!sink->has_schema || sink->input != input)
+        status = take_up_schema(sink, input, err);
+    if (status == WEIR_OK) {
+        *batch = sink->batch;
+        *first = sink->input_columns;
+    }
+    return status;
+}
+
+weir_status wi_sink_end_row(wi_sink *sink, weir_error *err)
+{
+    weir_status status = wi_batch_end_row(sink->batch, err);
+    if (status == WEIR_OK &&
+        (wi_batch_rows(sink->batch) >= BATCH_ROWS || wi_batch_bytes(sink->batch) >= BATCH_BYTES))
+        status = wi_sink_flush(sink, err);
+    return status;
+}
+
+static weir_status write_out(wi_sink *sink, weir_error *err)
+{
+    if (!sink->bytes.len)
+        return WEIR_OK;
+    if (sink->output)
+        return wi_output_write(sink->output, sink->bytes.data, sink->bytes.len, err);
+    if (sink->options.write(sink->options.write_arg, sink->bytes.data, sink->bytes.len) != 0)
+        return wi_fail(err, WEIR_CLOSED, "the output takes no more rows");
+    return WEIR_OK;
+}
+
+weir_status wi_sink_flush(wi_sink *sink, weir_error *err)
+{
+    if (!sink->batch || !wi_batch_rows(sink->batch))
+        return WEIR_OK;
+    wi_buf_clear(&sink->bytes);
+    weir_status status = wi_row_writer_append(sink->writer, sink->batch, &sink->bytes, err);
+    wi_batch_clear(sink->batch);
+    return status == WEIR_OK ? write_out(sink, err) : status;
+}
+
+weir_status wi_sink_commit(wi_sink *sink, wi_schema *input, weir_error *err)
+{
+    weir_status status =
+        sink->has_schema ? wi_sink_flush(sink, err) : take_up_schema(sink, input, err);
+    if (status == WEIR_OK) {
+        wi_buf_clear(&sink->bytes);
+        status = wi_row_writer_header(sink->writer, sink->schema, &sink->bytes, err);
+    }
+    if (status == WEIR_OK)
+        status = write_out(sink, err);
+    if (status == WEIR_OK && sink->output) {
+        status = wi_output_commit(sink->output, err);
+        sink->output = NULL;
+    }
+    return status;
+}
+
+weir_status wi_sink_keep(wi_sink *sink, char **kept, weir_error *err)
+{
+    *kept = NULL;
+    if (!sink->output)
+        return WEIR_OK;
+    wi_output *output = sink->output;
+    sink->output = NULL;
+    return wi_output_keep(output, kept, err);
+}

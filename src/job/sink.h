@@ -1,0 +1,51 @@
+/*
+ * sink.h: rows on their way out: collected into a batch, rendered, written to a file or a callback.
+ *
+ * The columns of a row are those of its input and then the kind's; an input column that bears the
+ * name of one of the kind's is written as "input_NAME". One thread uses it.
+ */
+#ifndef WI_SINK_H
+#define WI_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "batch.h"
+#include "error.h"
+#include "reader.h"
+#include "weir/fetch.h"
+
+typedef struct wi_sink wi_sink;
+
+typedef struct wi_sink_options {
+    const char *path; /* "-": standard output; NULL: write */
+    weir_write_fn write;
+    void *write_arg;
+    wi_format format;
+    const char *const *columns; /* the kind's */
+    size_t columns_len;
+    const char *const *optional;
+    size_t optional_len;
+} wi_sink_options;
+
+weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_error *err);
+
+/* The batch for a row with this input schema (NULL: none), and the kind's first column in it.
+ * The caller puts the cells and calls wi_sink_row_added. */
+weir_status wi_sink_begin_row(wi_sink *sink, wi_schema *input, wi_batch **batch, size_t *first,
+                              weir_error *err);
+weir_status wi_sink_end_row(wi_sink *sink, weir_error *err);
+
+/* Writes what has been collected. WEIR_CLOSED: nobody reads it any more. */
+weir_status wi_sink_flush(wi_sink *sink, weir_error *err);
+
+/* Ends well: the file takes its name. input: for the header of a CSV without rows; nullable. */
+weir_status wi_sink_commit(wi_sink *sink, wi_schema *input, weir_error *err);
+
+/* Ends early: what was written is kept under the name *kept (free() it; NULL: nothing was). */
+weir_status wi_sink_keep(wi_sink *sink, char **kept, weir_error *err);
+
+/* Frees; an uncommitted file is removed. NULL is fine. */
+void wi_sink_free(wi_sink *sink);
+
+#endif
