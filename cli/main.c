@@ -8,6 +8,16 @@
 #include "help.h"
 #include "term.h"
 
+static int answer(const program_args *args)
+{
+    if (args->operands.len)
+        return command_unknown(args->operands.items[0]);
+    if (args->version || args->verbose)
+        return version_print(args->verbose);
+    help_short(stderr, &program, term_style_for(TERM_COLOR_AUTO, STDERR_FILENO));
+    return 2;
+}
+
 /* What stands before a command, or in its place. */
 static int run_program(int argc, char **argv)
 {
@@ -15,12 +25,9 @@ static int run_program(int argc, char **argv)
     int code;
     if (!options_parse(&program, &args, argc, argv, &code))
         return code;
-    if (args.operands.len)
-        return command_unknown(args.operands.items[0]);
-    if (args.version || args.verbose)
-        return version_print(args.verbose);
-    help_short(stderr, &program, term_style_for(TERM_COLOR_AUTO, STDERR_FILENO));
-    return 2;
+    code = answer(&args);
+    options_free(&program, &args);
+    return code;
 }
 
 int main(int argc, char **argv)
