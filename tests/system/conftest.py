@@ -17,6 +17,8 @@ import urllib.request
 
 import pytest
 
+from recorder import api  # noqa: F401 (a fixture)
+
 LIMIT = 60  # seconds until something that should have happened is given up
 
 
