@@ -69,10 +69,11 @@ static weir_status open_files(wi_input *input, const char *path, weir_error *err
     input->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (input->fd < 0)
         return wi_fail_errno(err, errno, "cannot open %s", path);
+    weir_status status = examine(input, err); /* first: a closed descriptor 0 may come to be wake */
+    if (status)
+        return status;
     input->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (input->wake < 0)
-        return wi_fail_errno(err, errno, "cannot read %s", input->name);
-    return examine(input, err);
+    return input->wake < 0 ? wi_fail_errno(err, errno, "cannot read %s", input->name) : WEIR_OK;
 }
 
 weir_status wi_input_open(const char *path, wi_input **out, weir_error *err)
@@ -221,10 +222,10 @@ static weir_status detect(wi_input *input, weir_error *err)
         weir_status status = fill(input, &n, err);
         if (status)
             return status;
-        if (!n)
+        if (!n) {
             found = PLAIN;
-        if (!n)
             break;
+        }
     }
     return begin_decoding(input, found, err);
 }
@@ -295,7 +296,6 @@ static weir_status decode(wi_input *input, decode_step *step, const char *what, 
                           size_t size, size_t *n, weir_error *err)
 {
     for (;;) {
-        size_t before = input->at;
         size_t made = 0;
         weir_status status = step(input, dst, size, &made, err);
         if (status)
@@ -304,7 +304,7 @@ static weir_status decode(wi_input *input, decode_step *step, const char *what, 
             *n = made;
             return WEIR_OK;
         }
-        if (input->at < input->len && input->at != before)
+        if (input->at < input->len)
             continue;
         size_t more;
         status = fill(input, &more, err);
@@ -312,7 +312,7 @@ static weir_status decode(wi_input *input, decode_step *step, const char *what, 
             return status;
         if (!more && input->inside)
             return fail_truncated(input, what, err);
-        if (!more && input->at == input->len) {
+        if (!more) {
             *n = 0;
             return WEIR_OK;
         }

@@ -55,13 +55,17 @@ static weir_status open_in_place(wi_output *output, const char *path, weir_error
     return output->fd < 0 ? fail_open(output, errno, err) : WEIR_OK;
 }
 
-/* Gives the new file the mode and, where the system allows it, the owner of the old one. */
+/*
+ * Gives the new file the mode of the old one and, where that is allowed, its owner. Where it is
+ * not, the file is ours: no reason not to write it.
+ */
 static void take_after(int fd, const struct stat *old)
 {
-    if (fchown(fd, old->st_uid, old->st_gid) != 0 && fchown(fd, (uid_t)-1, old->st_gid) != 0)
-        errno = 0; /* the file is ours then: no reason not to write it */
-    if (fchmod(fd, old->st_mode & 07777) != 0)
-        errno = 0;
+    int denied = fchown(fd, old->st_uid, old->st_gid);
+    if (denied)
+        denied = fchown(fd, (uid_t)-1, old->st_gid);
+    denied |= fchmod(fd, old->st_mode & 0777);
+    (void)denied;
 }
 
 static weir_status open_beside(wi_output *output, const char *path, const struct stat *old,

@@ -43,6 +43,9 @@ static int open_by_parts(int root, char *path)
         part[len] = '\0';
         int next = openat(folder, len ? part : ".", FOLDER | O_NOFOLLOW);
         int sys_errno = errno;
+        struct stat st;
+        if (next < 0 && fstatat(folder, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+            sys_errno = ELOOP; /* and not ENOTDIR, which would name the wrong fault */
         part[len] = end;
         close(folder);
         folder = next;
