@@ -109,6 +109,16 @@ def processes():
         process.communicate()
 
 
+def wait_until(condition):
+    """Until the condition holds; fails when it never does."""
+    pause = threading.Event()
+    for _ in range(int(LIMIT / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    pytest.fail("what should have happened did not")
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
