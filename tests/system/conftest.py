@@ -8,6 +8,7 @@ generous limits below only keep a broken test from hanging.
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -117,6 +118,16 @@ def wait_until(condition):
             return
         pause.wait(0.01)
     pytest.fail("what should have happened did not")
+
+
+def accounted(done):
+    """The numbers of the summary's equation."""
+    found = re.search(r"^(?:([\d,]+) requests?)(.*)$", done.log, re.M)
+    total = int(found[1].replace(",", ""))
+    if "ok" in found[2] and "=" not in found[2]:
+        return total, {"ok": total}
+    parts = re.findall(r"([\d,]+) (ok|failed|cancelled|not started)", found[2])
+    return total, {name: int(number.replace(",", "")) for number, name in parts}
 
 
 def free_port():
