@@ -99,6 +99,13 @@ def weir(weir_path, tmp_path):
     return Weir(weir_path, env)
 
 
+@pytest.fixture(scope="session")
+def sanitized(weir_path):
+    """Is the command built with a sanitizer, whose memory is not the command's own?"""
+    data = pathlib.Path(weir_path).read_bytes()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
 @pytest.fixture
 def processes():
     """A list for what a test starts in the background: whatever still runs at its end is killed."""
