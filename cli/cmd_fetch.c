@@ -393,7 +393,9 @@ static int run_and_tell(const fetch_args *args, weir_job *job)
     int code = summary_exit_code(status, &s.stats, r.signal);
     if (s.stats.end == WEIR_JOB_END_CLOSED)
         return code;
-    if (!args->quiet || code)
+    r.quiet = args->quiet && code == 0; /* but where the rows are must be known */
+    run_notes(&r, job);
+    if (!r.quiet)
         summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
     if (status != WEIR_OK)
         command_fail(&cmd_fetch, "%s", err.text);

@@ -39,7 +39,11 @@
     X(share_setopt)          \
     X(share_cleanup)         \
     X(slist_append)          \
-    X(slist_free_all)
+    X(slist_free_all)        \
+    X(url)                   \
+    X(url_set)               \
+    X(url_strerror)          \
+    X(url_cleanup)
 
 typedef struct wi_curl {
 #define WI_CURL_MEMBER(name) __typeof__(curl_##name) *name;

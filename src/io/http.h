@@ -28,8 +28,7 @@ typedef struct wi_http_headers wi_http_headers;
 /* Strings are copied. NULL, 0: not set. */
 typedef struct wi_http_options {
     int64_t connect_timeout; /* ns */
-    const char *user_agent;
-    const char *user; /* "name:password" */
+    const char *user;        /* "name:password" */
     const char *bearer;
     const char *cookie;
     const char *proxy;
@@ -96,8 +95,14 @@ void wi_http_cancel(wi_http_exchange *exchange);
 /* Goes on after WI_HTTP_PAUSE. The pause does not count against the timeout. */
 void wi_http_resume(wi_http_exchange *exchange);
 
-/* A list of request headers, "Name: value"; NULL on no memory (list, if any, is freed then).
- * Shared by any number of exchanges once made. */
+/*
+ * A list of request headers, shared by any number of exchanges once made. It begins with what every
+ * request should have: who asks (NULL: not said) and, unless the caller has an Accept-Encoding of
+ * its own, the encodings that are decoded. NULL: no memory.
+ */
+wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encoding);
+
+/* Adds "Name: value". NULL: no memory; the list is freed then. */
 wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line);
 void wi_http_headers_free(wi_http_headers *list);
 

@@ -26,7 +26,7 @@
 enum {
     SHARD_SIZE = 64,
     RECEIVE_BUFFER = 16 << 10,
-    DNS_KEPT_SECONDS = 600, /* http_names.c asks anew long before */
+    MAX_ORIGIN = 120,
 };
 
 typedef struct shard {
@@ -75,6 +75,9 @@ struct wi_http_exchange {
     bool once;
     bool sent;
     long redirects_sent;
+    CURLU *parts;      /* the URL last asked for, */
+    size_t origin_len; /* which begins with so many bytes of scheme and authority: */
+    char origin[MAX_ORIGIN];
     /* what the handle is set up for */
     bool https;
     bool plain_get;
@@ -103,15 +106,46 @@ struct wi_http_headers {
     struct curl_slist *list;
 };
 
-wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line)
+/*
+ * libcurl goes through the list a dozen times per request, so the two lines that all requests have
+ * are one entry of it. Only for these: it must see for itself the ones it acts upon, such as
+ * credentials, which it keeps from other hosts.
+ */
+wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encoding)
+{
+    char lines[400];
+    const wi_curl *curl;
+    wi_http_headers *headers = calloc(1, sizeof *headers);
+    if (!headers || wi_curl_load(&curl, NULL) != WEIR_OK) {
+        free(headers);
+        return NULL;
+    }
+    int features = curl->version_info(CURLVERSION_NOW)->features;
+    int n =
+        snprintf(lines, sizeof lines, "%s%s%s%s%s%s%s", accept_encoding ? "Accept-Encoding: " : "",
+                 !accept_encoding               ? ""
+                 : features & CURL_VERSION_LIBZ ? "gzip, deflate"
+                                                : "identity",
+                 accept_encoding && features & CURL_VERSION_BROTLI ? ", br" : "",
+                 accept_encoding && features & CURL_VERSION_ZSTD ? ", zstd" : "",
+                 accept_encoding && user_agent ? "\r\n" : "", user_agent ? "User-Agent: " : "",
+                 user_agent ? user_agent : "");
+    if (n <= 0)
+        return headers;
+    headers->list = (size_t)n < sizeof lines ? curl->slist_append(NULL, lines) : NULL;
+    if (!headers->list) {
+        free(headers);
+        return NULL;
+    }
+    return headers;
+}
+
+wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line)
 {
     const wi_curl *curl;
-    if (wi_curl_load(&curl, NULL) != WEIR_OK)
-        return NULL;
-    wi_http_headers *headers = list ? list : calloc(1, sizeof *headers);
     char *copy = strdup(line);
     struct curl_slist *longer = NULL;
-    if (headers && copy) {
+    if (copy && wi_curl_load(&curl, NULL) == WEIR_OK) {
         /* libcurl takes "Name:" as "leave this header out", and "Name;" as an empty one. */
         char *colon = strchr(copy, ':');
         if (colon && colon[1 + strspn(colon + 1, " \t")] == '\0')
@@ -639,10 +673,24 @@ static void set_credentials(const wi_curl *curl, CURL *easy, const wi_http_optio
         curl->easy_setopt(easy, CURLOPT_COOKIE, o->cookie);
 }
 
+static bool proxy_in_environment(void)
+{
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                        "ALL_PROXY"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (getenv(names[i]))
+            return true;
+    return false;
+}
+
 static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options *o)
 {
-    if (o->proxy)
+    if (o->proxy) {
         curl->easy_setopt(easy, CURLOPT_PROXY, o->proxy);
+    } else if (!proxy_in_environment()) { /* or it is looked up there for every request */
+        curl->easy_setopt(easy, CURLOPT_PROXY, "");
+        curl->easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    }
     if (o->cacert)
         curl->easy_setopt(easy, CURLOPT_CAINFO, o->cacert);
     if (o->cert)
@@ -674,7 +722,7 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     curl->easy_setopt(easy, CURLOPT_SHARE, http->share);
     curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_KEPT_SECONDS);
+    curl->easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* http_names.c asks anew */
     curl->easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl->easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl->easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
@@ -690,8 +738,6 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     curl->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     curl->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
     curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (http->options.user_agent)
-        curl->easy_setopt(easy, CURLOPT_USERAGENT, http->options.user_agent);
     set_credentials(curl, easy, &http->options);
     set_transport(curl, easy, &http->options);
     exchange->plain_get = true;
@@ -707,6 +753,33 @@ static void set_scheme(wi_http *http, wi_http_exchange *exchange, const char *ur
     http->curl->easy_setopt(exchange->easy, CURLOPT_HTTP_VERSION,
                             (long)(https ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     http->curl->easy_setopt(exchange->easy, CURLOPT_PIPEWAIT, https ? 1L : 0L);
+}
+
+/*
+ * Parsing a URL is a sixth of a small request's price, so a handle that is used for the same origin
+ * again is given the new path only.
+ */
+static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url)
+{
+    const wi_curl *curl = http->curl;
+    const char *authority = strstr(url, "://");
+    size_t len = authority ? 3 + (size_t)(authority - url) : 0;
+    len += strcspn(url + len, "/?#\\");
+    bool plain = url[len] == '/' && !strstr(url + len, "/.") && !strchr(url + len, '#');
+    if (!plain || len != exchange->origin_len || memcmp(exchange->origin, url, len) != 0) {
+        exchange->origin_len = plain && len <= MAX_ORIGIN ? len : 0;
+        memcpy(exchange->origin, url, exchange->origin_len);
+        return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
+    }
+    char path[2048];
+    size_t path_len = strcspn(url + len, "?");
+    const char *query = url[len + path_len] ? url + len + path_len + 1 : NULL;
+    if (path_len >= sizeof path)
+        return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
+    memcpy(path, url + len, path_len);
+    path[path_len] = '\0';
+    CURLUcode code = curl->url_set(exchange->parts, CURLUPART_PATH, path, 0);
+    return code == CURLUE_OK ? curl->url_set(exchange->parts, CURLUPART_QUERY, query, 0) : code;
 }
 
 static void set_method(wi_http *http, wi_http_exchange *exchange, const wi_http_request *request)
@@ -736,6 +809,16 @@ static void set_method(wi_http *http, wi_http_exchange *exchange, const wi_http_
         curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
+static void exchange_free(wi_http_exchange *exchange)
+{
+    const wi_curl *curl = exchange->http->curl;
+    if (exchange->easy)
+        curl->easy_cleanup(exchange->easy);
+    curl->url_cleanup(exchange->parts);
+    wi_timer_fini(&exchange->timeout);
+    free(exchange);
+}
+
 static wi_http_exchange *exchange_get(wi_http *http)
 {
     wi_list *node = wi_list_shift(&http->idle);
@@ -747,10 +830,10 @@ static wi_http_exchange *exchange_get(wi_http *http)
     exchange->http = http;
     wi_list_init(&exchange->node);
     exchange->easy = http->curl->easy_init();
-    if (!exchange->easy || !wi_timer_init(&exchange->timeout, http->loop, on_exchange_timeout)) {
-        if (exchange->easy)
-            http->curl->easy_cleanup(exchange->easy);
-        free(exchange);
+    exchange->parts = http->curl->url();
+    if (!exchange->easy || !exchange->parts ||
+        !wi_timer_init(&exchange->timeout, http->loop, on_exchange_timeout)) {
+        exchange_free(exchange);
         return NULL;
     }
     set_for_life(http, exchange);
@@ -803,10 +886,14 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     if (!exchange)
         return wi_fail_nomem(err);
     CURL *easy = exchange->easy;
-    if (http->curl->easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK) {
+    CURLUcode code = set_url(http, exchange, request->url);
+    if (code != CURLUE_OK) {
+        exchange->origin_len = 0;
         wi_list_prepend(&http->idle, &exchange->node);
-        return wi_fail(err, WEIR_INVALID, "a URL of %zu bytes is too long", strlen(request->url));
+        return wi_fail(err, WEIR_INVALID, "\"%.200s\" is not a URL: %s", request->url,
+                       http->curl->url_strerror(code));
     }
+    http->curl->easy_setopt(easy, CURLOPT_CURLU, exchange->parts);
     http->curl->easy_setopt(easy, CURLOPT_HTTPHEADER,
                             request->headers ? request->headers->list : NULL);
     set_scheme(http, exchange, request->url);
@@ -843,8 +930,8 @@ static weir_status check_readable(const char *path, const char *what, weir_error
 static weir_status copy_options(wi_http_options *to, const wi_http_options *from)
 {
     *to = *from;
-    const char **strings[] = {&to->user_agent, &to->user,   &to->bearer, &to->cookie,
-                              &to->proxy,      &to->cacert, &to->cert,   &to->key};
+    const char **strings[] = {&to->user,   &to->bearer, &to->cookie, &to->proxy,
+                              &to->cacert, &to->cert,   &to->key};
     bool ok = true;
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         if (*strings[i] && !(*strings[i] = strdup(*strings[i])))
@@ -854,8 +941,7 @@ static weir_status copy_options(wi_http_options *to, const wi_http_options *from
 
 static void free_options(wi_http_options *o)
 {
-    const char *strings[] = {o->user_agent, o->user,   o->bearer, o->cookie,
-                             o->proxy,      o->cacert, o->cert,   o->key};
+    const char *strings[] = {o->user, o->bearer, o->cookie, o->proxy, o->cacert, o->cert, o->key};
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         free((char *)strings[i]);
 }
@@ -901,12 +987,8 @@ void wi_http_free(wi_http *http)
     if (!http)
         return;
     wi_list *node;
-    while ((node = wi_list_shift(&http->idle))) {
-        wi_http_exchange *exchange = wi_container_of(node, wi_http_exchange, node);
-        http->curl->easy_cleanup(exchange->easy);
-        wi_timer_fini(&exchange->timeout);
-        free(exchange);
-    }
+    while ((node = wi_list_shift(&http->idle)))
+        exchange_free(wi_container_of(node, wi_http_exchange, node));
     while (!wi_list_empty(&http->shards))
         shard_free(wi_container_of(http->shards.next, shard, all));
     if (http->share)

@@ -16,6 +16,9 @@
 #include "text.h"
 #include "weir/version.h"
 
+#define DEFAULT_AGENT "weir/" VERSION_PART(WEIR_VERSION_MAJOR) "." VERSION_PART(WEIR_VERSION_MINOR)
+#define VERSION_PART(number) VERSION_TEXT(number)
+#define VERSION_TEXT(number) #number
 #define DEFAULT_TIMEOUT (30 * WI_SECOND)
 #define DEFAULT_CONNECT_TIMEOUT (10 * WI_SECOND)
 #define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
@@ -30,6 +33,7 @@ enum {
     DEFAULT_MEMORY = 256 << 20,
     LEAST_MEMORY = 1 << 20,
     MOST_LANES = 64,
+    MOST_AGENT = 200,
 };
 
 static int64_t or_default(int64_t value, int64_t otherwise)
@@ -134,6 +138,13 @@ static weir_status add_headers(wi_fetch *fetch, const weir_fetch_options *o, wei
     weir_status status = WEIR_OK;
     for (size_t i = 0; status == WEIR_OK && i < o->headers_len; i++)
         status = add_header(fetch, o->headers[i], err);
+    const char *agent = o->user_agent ? o->user_agent : DEFAULT_AGENT;
+    if (strlen(agent) > MOST_AGENT || strpbrk(agent, "\r\n"))
+        return wi_fail(err, WEIR_INVALID,
+                       "--user-agent: at most %d characters, without line breaks", MOST_AGENT);
+    if (!find_header(o, "User-Agent") && !(fetch->user_agent = strdup(agent)))
+        return wi_fail_nomem(err);
+    fetch->accept_encoding = !find_header(o, "Accept-Encoding");
     fetch->headers_constant = true;
     for (size_t i = 0; i < fetch->headers_len; i++)
         if (!wi_template_is_constant(fetch->headers[i]))
@@ -170,11 +181,9 @@ static weir_status set_body(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     if (!o->body)
         return WEIR_OK;
     const char *type = NULL;
-    weir_status status = WEIR_OK;
     wi_template_mode mode = body_mode(o, &type);
     fetch->has_body = true;
-    if (type)
-        status = add_header(fetch, type, err);
+    weir_status status = type ? add_header(fetch, type, err) : WEIR_OK;
     if (status == WEIR_OK && !o->body_raw)
         status = wi_template_parse(o->body, o->body_len, mode, "body", &fetch->body, err);
     if (status != WEIR_OK)
@@ -253,17 +262,7 @@ static weir_status copy_string(const char **to, const char *from, weir_error *er
 static weir_status set_http(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
 {
     wi_http_options *http = &fetch->http;
-    const char *agent = o->user_agent ? o->user_agent : "weir";
-    wi_buf full = WI_BUF_INIT;
-    wi_buf_puts(&full, agent);
-    if (!o->user_agent) {
-        wi_buf_putc(&full, '/');
-        wi_buf_puts(&full, weir_version());
-    }
-    if (!wi_buf_cstr(&full))
-        return wi_fail_nomem(err);
-    weir_status status = copy_string(&http->user_agent, full.data, err);
-    wi_buf_fini(&full);
+    weir_status status = WEIR_OK;
     const struct {
         const char **to;
         const char *from;
@@ -334,9 +333,9 @@ static weir_status check_numbers(const weir_fetch_options *o, weir_error *err)
 void wi_fetch_free(void *job)
 {
     wi_fetch *fetch = job;
-    const char *strings[] = {fetch->http.user_agent, fetch->http.user,  fetch->http.bearer,
-                             fetch->http.cookie,     fetch->http.proxy, fetch->http.cacert,
-                             fetch->http.cert,       fetch->http.key};
+    const char *strings[] = {fetch->http.user,  fetch->http.bearer, fetch->http.cookie,
+                             fetch->http.proxy, fetch->http.cacert, fetch->http.cert,
+                             fetch->http.key};
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         free((char *)strings[i]);
     for (size_t i = 0; i < fetch->urls_len; i++)
@@ -351,6 +350,7 @@ void wi_fetch_free(void *job)
     free(fetch->urls);
     free(fetch->headers);
     free(fetch->method);
+    free(fetch->user_agent);
     free(fetch->save_prefix);
     free(fetch);
 }
@@ -369,9 +369,9 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     if (status == WEIR_OK)
         status = set_method(fetch, o, err);
     if (status == WEIR_OK)
-        status = add_headers(fetch, o, err);
-    if (status == WEIR_OK)
         status = set_body(fetch, o, err);
+    if (status == WEIR_OK)
+        status = add_headers(fetch, o, err);
     if (status == WEIR_OK)
         status = set_http(fetch, o, err);
     if (status == WEIR_OK)
