@@ -276,6 +276,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->url = request->url;
     exchange->once = request->once;
     exchange->sent = false;
+    exchange->in_headers = false;
     exchange->resume = false;
     exchange->aborted = false;
     exchange->paused_at = 0;
@@ -288,7 +289,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     if (exchange->timeout_at)
         wi_timer_set(&exchange->timeout, exchange->timeout_at);
     *out = exchange;
-    wi_exchange_enter(exchange);
+    wi_exchange_enter_later(exchange);
     return WEIR_OK;
 }
 

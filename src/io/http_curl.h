@@ -38,7 +38,7 @@ typedef struct wi_http_socket {
 
 typedef enum wi_exchange_state {
     EXCHANGE_IDLE,    /* pooled */
-    EXCHANGE_WAITING, /* for a name another one asks for */
+    EXCHANGE_WAITING, /* to enter libcurl, or for a name another one asks for */
     EXCHANGE_ACTIVE,  /* libcurl has it */
     EXCHANGE_ENDING,  /* its end is decided, to be reported by attend */
 } wi_exchange_state;
@@ -60,6 +60,7 @@ struct wi_http_exchange {
     struct curl_slist *forget_name;
     size_t header_bytes;
     int http_status;
+    bool in_headers; /* of an answer that has begun */
     bool resume;
     bool aborted;
     bool once;
@@ -99,8 +100,8 @@ struct wi_http_headers {
 /* Tells a new handle whom to call. */
 void wi_exchange_listen(wi_http_exchange *exchange);
 
-/* Gives the exchange to libcurl, or to the queue for a name. */
-void wi_exchange_enter(wi_http_exchange *exchange);
+/* Has it enter libcurl at the end of the turn: who starts it may be inside of libcurl. */
+void wi_exchange_enter_later(wi_http_exchange *exchange);
 
 /* libcurl is done with it. */
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
