@@ -39,7 +39,7 @@ static const option demo_options[] = {
     {.name = "output", .letter = 'o', .arg = "FILE", .kind = OPTION_STRING, AT(output),
      .help = "for the rows (default products.ndjson)"},
     {.name = "color", .arg = "WHEN", .kind = OPTION_CHOICE, AT(color), .choices = term_color_choices,
-     .help = "auto, always or never"},
+     .help = "use color: auto, always or never"},
     OPTION_END,
 };
 /* clang-format on */
@@ -148,7 +148,7 @@ static void announce(const demo *d, const demo_round *round)
     units_text time;
     int64_t in_flight = round->in_flight ? round->in_flight : d->args->products;
     int64_t expected = d->args->products * d->args->latency / in_flight;
-    if (expected >= LONG_ROUND && round->in_flight && isatty(STDERR_FILENO))
+    if (round == &rounds[0] && expected >= LONG_ROUND && isatty(STDERR_FILENO))
         fprintf(stderr, "%s%s: about %s; Ctrl-C skips it%s\n", d->style->dim, round->name,
                 units_time(&time, expected), d->style->reset);
 }
@@ -207,7 +207,7 @@ static int demo_run(int argc, char **argv)
     demo_args args = {.latency = 100 * UNITS_MS, .products = 200, .output = "products.ndjson"};
     weir_error err;
     mock *server;
-    int code;
+    int code = 0;
     if (!options_parse(&cmd_demo, &args, argc, argv, &code))
         return code;
     mock_options options = {.latency = args.latency, .connections = args.products + 64};

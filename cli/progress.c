@@ -13,6 +13,7 @@
 
 #define PLAIN_EVERY (5 * UNITS_SEC)
 #define SAMPLE_EVERY (200 * UNITS_MS) /* 32 of them: the rate of the last 6.4 s */
+#define ECHO_COLUMNS 3 /* left free: the terminal writes ^C there, and nothing may wrap */
 #define BAR_LEAST 8
 #define BAR_MOST 24
 
@@ -267,7 +268,7 @@ static void print_line(const char *text, size_t len)
 static void draw(progress *p, const progress_view *view)
 {
     char text[PROGRESS_SIZE], out[PROGRESS_SIZE + 16];
-    progress_render(text, view, term_width(STDERR_FILENO) - 1, p->style);
+    progress_render(text, view, term_width(STDERR_FILENO) - ECHO_COLUMNS, p->style);
     int len = snprintf(out, sizeof out, "\r%s\x1b[K", text);
     print_line(out, (size_t)len);
     p->drawn = true;

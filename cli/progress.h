@@ -2,7 +2,7 @@
  * progress.h: where a job stands, on one line that is drawn again and again, or on a plain line
  * every few seconds.
  *
- * The drawn line never fills the terminal's last column, so it never wraps: what matters less is
+ * The drawn line never reaches the terminal's last columns, so it never wraps: what matters less is
  * left out. Rendering is a pure function of a view; only progress_update knows the time and the
  * terminal.
  */

@@ -10,7 +10,7 @@
 
 #define LOOK_UP_EVERY (100 * UNITS_MS)
 
-static void print_notes(run *r, weir_job *job)
+void run_notes(run *r, weir_job *job)
 {
     const char *note;
     while (!r->quiet && (note = weir_job_note(job, r->notes))) {
@@ -50,21 +50,23 @@ static void take_signals(run *r, weir_job *job, const weir_job_stats *stats, int
 weir_status run_job(run *r, weir_job *job, weir_error *err)
 {
     int taken = 0;
+    bool done = false;
     weir_job_stats stats;
     signals_take();
     weir_status status = weir_job_start(job, err);
     while (status == WEIR_OK) {
         status = weir_job_wait(job, LOOK_UP_EVERY, err);
-        weir_job_stats_get(job, &stats);
-        if (status != WEIR_TIMEDOUT || stats.phase == WEIR_JOB_DONE)
+        if (status != WEIR_TIMEDOUT || done)
             break;
+        weir_job_stats_get(job, &stats);
+        done = stats.phase == WEIR_JOB_DONE; /* it ended just now: the next wait says how */
         take_signals(r, job, &stats, &taken);
-        print_notes(r, job);
+        run_notes(r, job);
         progress_update(&r->progress, &stats);
         status = WEIR_OK;
     }
     progress_clear(&r->progress);
-    print_notes(r, job);
+    run_notes(r, job);
     signals_release();
     return status;
 }

@@ -25,4 +25,7 @@ typedef struct run {
  */
 weir_status run_job(run *r, weir_job *job, weir_error *err);
 
+/* Prints the job's notes that have not been printed yet, unless the run is quiet. */
+void run_notes(run *r, weir_job *job);
+
 #endif

@@ -140,7 +140,7 @@ static void print_reasons(FILE *out, const summary *s, const term_style *style, 
 static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *style)
 {
     units_text count, waited, elapsed;
-    if (s->attempts == 0 || s->elapsed <= 0)
+    if (s->waited <= 0 || s->elapsed <= 0)
         return;
     double times = (double)s->waited / (double)s->elapsed;
     fprintf(out, "%s %s, %s of waiting, in %s: ", units_count(&count, s->attempts),
@@ -159,8 +159,9 @@ static void print_details(FILE *out, const weir_job_stats *s)
     int64_t done = s->ok + s->failed;
     if (s->attempts == 0)
         return;
-    fprintf(out, "p50 %s, p99 %s, at most %s in flight", units_time(&a, s->p50),
-            units_time(&b, s->p99), units_count(&rate, s->peak_in_flight));
+    if (s->p99 > 0)
+        fprintf(out, "p50 %s, p99 %s, ", units_time(&a, s->p50), units_time(&b, s->p99));
+    fprintf(out, "at most %s in flight", units_count(&rate, s->peak_in_flight));
     if (s->elapsed > 0 && done)
         fprintf(out, ", %s", units_rate(&rate, (double)done * 1e9 / (double)s->elapsed));
     if (s->bytes)
@@ -183,8 +184,8 @@ static void print_places(FILE *out, const summary *s)
         const char *what;
         const char *path;
     } places[] = {{"rows", s->output}, {"failed rows", s->errors}, {"bodies", s->save}};
-    if (s->stats.end != WEIR_JOB_END_COMPLETE)
-        return; /* what is left of the files is the job's to say, in a note */
+    if (s->stats.end == WEIR_JOB_END_STOPPED || s->stats.end == WEIR_JOB_END_FAULT)
+        return; /* the files are not whole: what is left of them the job says in a note */
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!places[i].path || strcmp(places[i].path, "-") == 0)
             continue;

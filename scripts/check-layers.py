@@ -26,7 +26,7 @@ OUTSIDE = ["cli", "bench", "examples", "python"]
 # Whose business a foreign header is: the first pattern that matches decides.
 FOREIGN = [
     (re.compile(r"^curl/"), {"io", "bench"}, "only src/io knows the HTTP transport"),
-    (re.compile(r"^(zlib|zstd)\.h$"), {"io", "tests"}, "decompression is the business of src/io"),
+    (re.compile(r"^(zlib|zstd)\.h$"), {"src", "io", "cli", "tests"}, "compression is the business of src/io and cli"),
     (re.compile(r"^xxhash\.h$"), {"base", "job"}, "hashing is the business of src/base and src/job"),
     (re.compile(r"^microhttpd\.h$"), {"cli"}, "the mock server is the business of cli"),
     (re.compile(r"^(pthread|threads|semaphore)\.h$"), {"core", "table", "io", "job", "cli", "bench",
@@ -41,19 +41,24 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>|(\S.*))')
 
 
 def owners(root):
-    """Maps each header's plain name to the folder it belongs to; a name used twice is a breach."""
+    """Maps each header's plain name to the folders that have one; two layers may not share a name."""
     found, breaches = {}, []
     folders = {layer: root / "src" / layer for layer in LAYERS}
     folders.update({name: root / name for name in OUTSIDE})
     folders["tests"] = root / "tests"
     for folder, path in folders.items():
         for header in sorted(path.rglob("*.h")):
-            other = found.get(header.name)
-            if other and (other in LAYERS or folder in LAYERS):
-                breaches.append(f"{header.relative_to(root)}:1: {header.name} also exists in {other}; "
-                                "a plain name must say which header is meant")
-            found.setdefault(header.name, folder)
+            others = found.setdefault(header.name, set())
+            if others & set(LAYERS) and folder in LAYERS:
+                breaches.append(f"{header.relative_to(root)}:1: {header.name} also exists in "
+                                f"{min(others)}; a plain name must say which header is meant")
+            others.add(folder)
     return found, breaches
+
+
+def is_test(name):
+    """foo_test.c is a test, foo_testing.h what several tests share."""
+    return re.search(r"_test(ing)?\.\w+$", name) is not None
 
 
 def area_of(path, root):
@@ -63,17 +68,17 @@ def area_of(path, root):
         return "include", set()
     if parts[0] == "tests":
         return "tests", set(LAYERS) | {"tests"}
+    tests = {"tests"} if is_test(path.name) else set()
     if parts[0] != "src":
-        return parts[0], {parts[0]}
+        return parts[0], {parts[0]} | tests
     if len(parts) == 2:  # src/version.c and its like stand above the layers
-        return "src", set(LAYERS)
-    sees = set(LAYERS[parts[1]])
-    if path.stem.endswith("_test"):
-        sees.add("tests")
-    return parts[1], sees
+        return "src", set(LAYERS) | tests
+    return parts[1], LAYERS[parts[1]] | tests
 
 
 def check_quoted(name, area, sees, root, headers):
+    if is_test(name) and "tests" not in sees:
+        return f"\"{name}\" is for tests only"
     if name.startswith("weir/"):
         if not (root / "include" / name).is_file():
             return f"there is no public header {name}"
@@ -85,16 +90,16 @@ def check_quoted(name, area, sees, root, headers):
     owner = headers.get(name)
     if owner is None:
         return f"\"{name}\" is no header of the project"
-    if owner not in sees:
+    if not owner & sees:
         allowed = ", ".join(sorted(sees - {"tests"}))
-        return f"{area} may not know {owner} (\"{name}\"); it sees {allowed} and weir/*.h"
+        return f"{area} may not know {min(owner)} (\"{name}\"); it sees {allowed} and weir/*.h"
     return None
 
 
-def check_foreign(name, area, is_test):
+def check_foreign(name, area, sees):
     for pattern, areas, why in FOREIGN:
         if pattern.match(name):
-            return None if area in areas or is_test else f"<{name}>: {why}"
+            return None if area in areas or "tests" in sees else f"<{name}>: {why}"
     if name.startswith("weir/") and area not in {"examples", "tests"}:
         return f"<{name}>: our own headers stand in quotes"
     return None
@@ -102,7 +107,6 @@ def check_foreign(name, area, is_test):
 
 def check_file(path, root, headers):
     area, sees = area_of(path, root)
-    is_test = path.stem.endswith("_test")
     text = path.read_text(encoding="utf-8")
     for number, line in enumerate(text.splitlines(), 1):
         match = INCLUDE.match(line)
@@ -112,7 +116,7 @@ def check_file(path, root, headers):
         if quoted:
             wrong = check_quoted(quoted, area, sees, root, headers)
         elif foreign:
-            wrong = check_foreign(foreign, area, is_test)
+            wrong = check_foreign(foreign, area, sees)
         else:
             wrong = f"an include that cannot be checked: {other}"
         if wrong:

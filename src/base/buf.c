@@ -49,25 +49,6 @@ bool wi_buf_reserve(wi_buf *buf, size_t extra)
     return true;
 }
 
-void wi_buf_append(wi_buf *buf, const void *bytes, size_t len)
-{
-    if (len && wi_buf_reserve(buf, len)) {
-        memcpy(buf->data + buf->len, bytes, len);
-        buf->len += len;
-    }
-}
-
-void wi_buf_puts(wi_buf *buf, const char *text)
-{
-    wi_buf_append(buf, text, strlen(text));
-}
-
-void wi_buf_putc(wi_buf *buf, char c)
-{
-    if (wi_buf_reserve(buf, 1))
-        buf->data[buf->len++] = c;
-}
-
 void wi_buf_printf(wi_buf *buf, const char *format, ...)
 {
     va_list ap;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct wi_buf {
     char *data;
@@ -34,9 +35,25 @@ void wi_buf_clear(wi_buf *buf);
 /* Room for `extra` more bytes at data + len; false (and failed) if there is none. */
 bool wi_buf_reserve(wi_buf *buf, size_t extra);
 
-void wi_buf_append(wi_buf *buf, const void *bytes, size_t len);
-void wi_buf_puts(wi_buf *buf, const char *text);
-void wi_buf_putc(wi_buf *buf, char c);
+static inline void wi_buf_append(wi_buf *buf, const void *bytes, size_t len)
+{
+    if (len && ((len <= buf->cap - buf->len && !buf->failed) || wi_buf_reserve(buf, len))) {
+        memcpy(buf->data + buf->len, bytes, len);
+        buf->len += len;
+    }
+}
+
+static inline void wi_buf_putc(wi_buf *buf, char c)
+{
+    if ((buf->len < buf->cap && !buf->failed) || wi_buf_reserve(buf, 1))
+        buf->data[buf->len++] = c;
+}
+
+static inline void wi_buf_puts(wi_buf *buf, const char *text)
+{
+    wi_buf_append(buf, text, strlen(text));
+}
+
 void wi_buf_printf(wi_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Decimal digits, without printf's price. */

@@ -4,9 +4,10 @@
  */
 #include "histogram.h"
 
-enum { SUB_BITS = 4 };
+enum { SUB_BITS = 6 };
 
 _Static_assert(1 << SUB_BITS == WI_HISTOGRAM_SUB, "SUB_BITS is the logarithm of the cuts");
+_Static_assert((64 - SUB_BITS) * WI_HISTOGRAM_SUB == WI_HISTOGRAM_BUCKETS, "up to INT64_MAX");
 
 /* Values below SUB have a bucket each; above, the bits after the leading one choose the cut. */
 static unsigned bucket_of(uint64_t value)

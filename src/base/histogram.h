@@ -1,8 +1,8 @@
 /*
  * histogram.h: how long things took, in constant memory.
  *
- * Log-linear buckets: a power of two of nanoseconds each, cut into 16, so a quantile is off by at
- * most 1/16 of its value (the scheme of HdrHistogram, G. Tene). One thread adds, any thread may
+ * Log-linear buckets: a power of two of nanoseconds each, cut into 64, so a quantile is off by at
+ * most 1/64 of its value (the scheme of HdrHistogram, G. Tene). One thread adds, any thread may
  * read at the same time and sees a recent state (relaxed atomics).
  */
 #ifndef WI_HISTOGRAM_H
@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { WI_HISTOGRAM_SUB = 16, WI_HISTOGRAM_BUCKETS = 60 * WI_HISTOGRAM_SUB };
+enum { WI_HISTOGRAM_SUB = 64, WI_HISTOGRAM_BUCKETS = 58 * WI_HISTOGRAM_SUB };
 
 typedef struct wi_histogram {
     _Atomic uint64_t counts[WI_HISTOGRAM_BUCKETS];

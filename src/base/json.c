@@ -17,6 +17,7 @@ typedef struct scan {
     const char *end;
     const char *why;
     bool has_space;
+    bool has_newline;
 } scan;
 
 static bool fail(scan *s, const char *why)
@@ -45,6 +46,7 @@ static inline void skip_space(scan *s)
 {
     while (s->at < s->end && is_space(*s->at)) {
         s->has_space = true;
+        s->has_newline |= *s->at == '\n' || *s->at == '\r';
         s->at++;
     }
 }
@@ -254,7 +256,8 @@ wi_json_result wi_json_check(const char *text, size_t len)
         return (wi_json_result){.offset = valid, .why = "not valid UTF-8"};
     if (!ok)
         return (wi_json_result){.offset = reached, .why = s.why};
-    return (wi_json_result){.type = type_of(*first), .has_space = s.has_space};
+    return (wi_json_result){
+        .type = type_of(*first), .has_space = s.has_space, .has_newline = s.has_newline};
 }
 
 /* ---- walking what has been checked ---- */
@@ -393,6 +396,8 @@ static const char *append_unit(wi_buf *out, const char *at, const char *end)
 void wi_json_append_unescaped(wi_buf *out, const char *text, size_t len)
 {
     static const char meaning[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
+    if (!len)
+        return; /* text may be NULL */
     const char *end = text + len;
     while (text < end) {
         const char *stop = memchr(text, '\\', (size_t)(end - text));
@@ -453,6 +458,8 @@ static bool is_c1(const char *at, const char *end)
 
 void wi_json_append_escaped(wi_buf *out, const char *text, size_t len)
 {
+    if (!len)
+        return; /* text may be NULL */
     const char *end = text + len;
     const char *from = text;
     for (;;) {
@@ -479,6 +486,8 @@ void wi_json_append_string(wi_buf *out, const char *text, size_t len)
 
 void wi_json_append_tame(wi_buf *out, const char *text, size_t len)
 {
+    if (!len)
+        return; /* text may be NULL */
     const char *end = text + len;
     const char *from = text;
     while (text < end) {

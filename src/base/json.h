@@ -30,7 +30,8 @@ typedef struct wi_json_result {
     wi_json_type type; /* of the outermost value; WI_JSON_INVALID on failure */
     size_t offset;
     const char *why;
-    bool has_space; /* white space outside strings, so minifying would change it */
+    bool has_space;   /* white space outside strings, so minifying would change it; */
+    bool has_newline; /* some of it ends lines, so the value cannot stand in NDJSON as it is */
 } wi_json_result;
 
 /* Checks that text is exactly one JSON value with optional white space around it. */

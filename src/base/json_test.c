@@ -56,6 +56,10 @@ TEST(check_finds_white_space_outside_strings)
     EXPECT(check("{\"a\": 1}").has_space);
     EXPECT(check("[1 ,2]").has_space);
     EXPECT(check("[ ]").has_space);
+    EXPECT(!check("[ 1,\t2 ]").has_newline);
+    EXPECT(!check("\"\\n\"").has_newline);
+    EXPECT(check("[1,\n2]").has_newline);
+    EXPECT(check("{}\r").has_newline);
     EXPECT_INT(check("\t\r\n [ 1 , { \"a\" : 2 } ] ").type, WI_JSON_ARRAY);
 }
 

@@ -95,14 +95,16 @@ void wi_http_cancel(wi_http_exchange *exchange);
 /* Goes on after WI_HTTP_PAUSE. The pause does not count against the timeout. */
 void wi_http_resume(wi_http_exchange *exchange);
 
-/* A list of request headers, "Name: value"; NULL on no memory (list, if any, is freed then).
- * Shared by any number of exchanges once made. */
+/*
+ * A list of request headers, shared by any number of exchanges once made. It begins with what every
+ * request should have: who asks (NULL: not said) and, unless the caller has an Accept-Encoding of
+ * its own, the encodings that are decoded. NULL: no memory.
+ */
+wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encoding);
+
+/* Adds "Name: value". NULL: no memory; the list is freed then. */
 wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line);
 void wi_http_headers_free(wi_http_headers *list);
-
-/* What bodies may be encoded in and still arrive decoded, as an Accept-Encoding value. Sent only if
- * it is among the request's headers. Static storage. */
-const char *wi_http_encodings(void);
 
 /* "libcurl 7.88.1 OpenSSL/3.0.15 zlib/1.2.13 …"; static storage. */
 const char *wi_http_version(void);

@@ -16,54 +16,6 @@
 
 enum { RECEIVE_BUFFER = 16 << 10 };
 
-/* ---- request headers ---- */
-
-wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line)
-{
-    const wi_curl *curl;
-    if (wi_curl_load(&curl, NULL) != WEIR_OK)
-        return NULL;
-    wi_http_headers *headers = list ? list : calloc(1, sizeof *headers);
-    char *copy = strdup(line);
-    struct curl_slist *longer = NULL;
-    if (headers && copy) {
-        /* libcurl takes "Name:" as "leave this header out", and "Name;" as an empty one. */
-        char *colon = strchr(copy, ':');
-        if (colon && colon[1 + strspn(colon + 1, " \t")] == '\0')
-            strcpy(colon, ";");
-        longer = curl->slist_append(headers->list, copy);
-    }
-    free(copy);
-    if (!longer) {
-        wi_http_headers_free(headers);
-        return NULL;
-    }
-    headers->list = longer;
-    return headers;
-}
-
-void wi_http_headers_free(wi_http_headers *list)
-{
-    const wi_curl *curl;
-    if (!list || wi_curl_load(&curl, NULL) != WEIR_OK)
-        return;
-    curl->slist_free_all(list->list);
-    free(list);
-}
-
-const char *wi_http_encodings(void)
-{
-    static _Thread_local char text[40];
-    const wi_curl *curl;
-    if (wi_curl_load(&curl, NULL) != WEIR_OK)
-        return "identity";
-    int features = curl->version_info(CURLVERSION_NOW)->features;
-    snprintf(
-        text, sizeof text, "%s%s%s", features & CURL_VERSION_LIBZ ? "gzip, deflate" : "identity",
-        features & CURL_VERSION_BROTLI ? ", br" : "", features & CURL_VERSION_ZSTD ? ", zstd" : "");
-    return text;
-}
-
 const char *wi_http_version(void)
 {
     static _Thread_local char text[160];

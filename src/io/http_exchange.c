@@ -225,7 +225,7 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
                  "the connection was closed before an answer came");
     } else if (exchange->aborted) {
         status = WEIR_TOOLARGE;
-        exchange->text[0] = '\0';
+        exchange->text[0] = '\0'; /* libcurl only knows that it could not write */
         if (exchange->header_bytes > WI_HTTP_MAX_HEADERS)
             snprintf(exchange->text, sizeof exchange->text, "headers of more than %zu KiB",
                      WI_HTTP_MAX_HEADERS >> 10);

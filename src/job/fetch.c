@@ -40,11 +40,14 @@ static weir_status origin_of(const char *url, wi_buf *origin, weir_error *err)
         start = at + 1;
     if (start == end || *start == ':')
         return wi_fail(err, WEIR_INVALID, "\"%.100s\" names no host", url);
-    for (const char *c = url; c < url + scheme; c++)
-        wi_buf_putc(origin, (char)tolower((unsigned char)*c));
-    for (const char *c = start; c < end; c++)
-        wi_buf_putc(origin, (char)tolower((unsigned char)*c));
-    return origin->failed ? wi_fail_nomem(err) : WEIR_OK;
+    wi_buf_append(origin, url, scheme);
+    wi_buf_append(origin, start, (size_t)(end - start));
+    if (origin->failed)
+        return wi_fail_nomem(err);
+    for (size_t i = 0; i < origin->len; i++)
+        if (origin->data[i] >= 'A' && origin->data[i] <= 'Z')
+            origin->data[i] |= 0x20;
+    return WEIR_OK;
 }
 
 static weir_status check_url(const char *url, size_t len, weir_error *err)
@@ -108,8 +111,9 @@ static weir_status make_url(wi_fetch_item *f, const wi_scope *scope, wi_buf *ori
 static weir_status make_headers(const wi_fetch *fetch, const wi_scope *scope,
                                 wi_http_headers **headers, weir_error *err)
 {
-    weir_status status = WEIR_OK;
     wi_buf line = WI_BUF_INIT;
+    *headers = wi_http_headers_new(fetch->user_agent, fetch->accept_encoding);
+    weir_status status = *headers ? WEIR_OK : wi_fail_nomem(err);
     for (size_t i = 0; status == WEIR_OK && i < fetch->headers_len; i++) {
         wi_buf_clear(&line);
         status = wi_template_expand(fetch->headers[i], scope, &line, NULL, err);
@@ -188,9 +192,8 @@ static bool is_json_type(const char *value, size_t len)
     size_t n = end ? (size_t)(end - value) : len;
     while (n && (value[n - 1] == ' ' || value[n - 1] == '\t'))
         n--;
-    return (n >= 5 && strncasecmp(value + n - 5, "/json", 5) == 0) ||
-           (n >= 5 && strncasecmp(value + n - 5, "+json", 5) == 0) ||
-           wi_text_equal_nocase(value, n, "application/x-ndjson-item");
+    return n >= 5 && (value[n - 5] == '/' || value[n - 5] == '+') &&
+           strncasecmp(value + n - 4, "json", 4) == 0;
 }
 
 static void keep_line(wi_fetch_item *f, const char *name, size_t name_len, const char *value,
@@ -203,18 +206,23 @@ static void keep_line(wi_fetch_item *f, const char *name, size_t name_len, const
     wi_buf_putc(&f->lines, '\0');
 }
 
+static inline bool is_name(const char *name, size_t len, const char *known)
+{
+    return len == strlen(known) && strncasecmp(name, known, len) == 0;
+}
+
 static void on_header(void *arg, const char *name, size_t name_len, const char *value,
                       size_t value_len)
 {
     wi_fetch_item *f = arg;
     if (f->lane->fetch->with_headers)
         keep_line(f, name, name_len, value, value_len);
-    if (wi_text_equal_nocase(name, name_len, "content-type")) {
+    if (is_name(name, name_len, "content-type")) {
         f->says_json = is_json_type(value, value_len);
         f->says_nothing = false;
-    } else if (wi_text_equal_nocase(name, name_len, "retry-after")) {
+    } else if (is_name(name, name_len, "retry-after")) {
         f->retry_after = wi_retry_after(value, value_len, time(NULL));
-    } else if (wi_text_equal_nocase(name, name_len, "location")) {
+    } else if (is_name(name, name_len, "location")) {
         wi_text_printable(f->location, sizeof f->location, value, value_len);
     }
 }

@@ -27,6 +27,8 @@ typedef struct wi_fetch {
     size_t urls_len;
     uint64_t choices; /* of all URLs together */
     char *method;
+    char *user_agent; /* NULL: among the headers */
+    bool accept_encoding;
     wi_template **headers; /* a header is constant for the whole run, or the item's own */
     size_t headers_len;
     bool headers_constant;

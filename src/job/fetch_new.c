@@ -33,6 +33,7 @@ enum {
     DEFAULT_MEMORY = 256 << 20,
     LEAST_MEMORY = 1 << 20,
     MOST_LANES = 64,
+    MOST_AGENT = 200,
 };
 
 static int64_t or_default(int64_t value, int64_t otherwise)
@@ -132,37 +133,18 @@ static weir_status add_header(wi_fetch *fetch, const char *line, weir_error *err
                         &fetch->headers_len, err);
 }
 
-/* A header whose value is no template. Does nothing if the options name it. */
-static weir_status add_plain_header(wi_fetch *fetch, const weir_fetch_options *o, const char *name,
-                                    const char *value, weir_error *err)
-{
-    if (find_header(o, name))
-        return WEIR_OK;
-    wi_buf line = WI_BUF_INIT;
-    wi_buf_puts(&line, name);
-    wi_buf_puts(&line, ": ");
-    for (; *value; value++) {
-        if (strchr("{}\\", *value))
-            wi_buf_putc(&line, '\\');
-        wi_buf_putc(&line, *value);
-    }
-    weir_status status =
-        wi_buf_cstr(&line) ? add_header(fetch, line.data, err) : wi_fail_nomem(err);
-    wi_buf_fini(&line);
-    return status;
-}
-
 static weir_status add_headers(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
 {
     weir_status status = WEIR_OK;
     for (size_t i = 0; status == WEIR_OK && i < o->headers_len; i++)
         status = add_header(fetch, o->headers[i], err);
-    /* libcurl would build these anew for every request; as lines of the list they cost less. */
-    if (status == WEIR_OK)
-        status = add_plain_header(fetch, o, "User-Agent",
-                                  o->user_agent ? o->user_agent : DEFAULT_AGENT, err);
-    if (status == WEIR_OK)
-        status = add_plain_header(fetch, o, "Accept-Encoding", wi_http_encodings(), err);
+    const char *agent = o->user_agent ? o->user_agent : DEFAULT_AGENT;
+    if (strlen(agent) > MOST_AGENT || strpbrk(agent, "\r\n"))
+        return wi_fail(err, WEIR_INVALID,
+                       "--user-agent: at most %d characters, without line breaks", MOST_AGENT);
+    if (!find_header(o, "User-Agent") && !(fetch->user_agent = strdup(agent)))
+        return wi_fail_nomem(err);
+    fetch->accept_encoding = !find_header(o, "Accept-Encoding");
     fetch->headers_constant = true;
     for (size_t i = 0; i < fetch->headers_len; i++)
         if (!wi_template_is_constant(fetch->headers[i]))
@@ -201,7 +183,7 @@ static weir_status set_body(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     const char *type = NULL;
     wi_template_mode mode = body_mode(o, &type);
     fetch->has_body = true;
-    weir_status status = type ? add_plain_header(fetch, o, "Content-Type", type, err) : WEIR_OK;
+    weir_status status = type ? add_header(fetch, type, err) : WEIR_OK;
     if (status == WEIR_OK && !o->body_raw)
         status = wi_template_parse(o->body, o->body_len, mode, "body", &fetch->body, err);
     if (status != WEIR_OK)
@@ -368,6 +350,7 @@ void wi_fetch_free(void *job)
     free(fetch->urls);
     free(fetch->headers);
     free(fetch->method);
+    free(fetch->user_agent);
     free(fetch->save_prefix);
     free(fetch);
 }

@@ -55,7 +55,7 @@ bool wi_fetch_classify(wi_fetch_item *f)
         wi_json_result json = wi_json_check(content->data, content->len);
         if (json.type != WI_JSON_INVALID) {
             f->content_kind = json.type == WI_JSON_NULL ? WI_NULL : WI_JSON;
-            return !json.has_space || minify(f);
+            return !json.has_newline || minify(f);
         }
     }
     bool is_text = wi_utf8_valid_prefix(content->data, content->len) == content->len &&
@@ -162,8 +162,13 @@ static void put_text(wi_batch *batch, size_t column, const char *text)
         wi_batch_put_null(batch, column);
         return;
     }
+    size_t len = strlen(text);
+    if (wi_utf8_valid_prefix(text, len) == len) {
+        wi_batch_put(batch, column, WI_STRING, text, len);
+        return;
+    }
     wi_buf clean = WI_BUF_INIT;
-    wi_utf8_append_lossy(&clean, text, strlen(text));
+    wi_utf8_append_lossy(&clean, text, len);
     wi_batch_put(batch, column, WI_STRING, clean.data ? clean.data : "", clean.len);
     wi_buf_fini(&clean);
 }

@@ -38,7 +38,7 @@ static bool grow(void **array, size_t *cap, size_t len, size_t item_size)
     if (len < *cap)
         return true;
     size_t wider = *cap ? *cap * 2 : 8;
-    void *moved = reallocarray(*array, wider, item_size);
+    void *moved = realloc(*array, wider * item_size);
     if (!moved)
         return false;
     *array = moved;
@@ -143,8 +143,8 @@ static weir_status cut_raw(parser *p, size_t open, size_t close, size_t *name_en
 
 static weir_status parse_column(parser *p, size_t open, size_t close)
 {
-    size_t end;
-    bool raw;
+    size_t end = close;
+    bool raw = false;
     weir_status status = cut_raw(p, open, close, &end, &raw);
     if (status)
         return status;
@@ -176,8 +176,8 @@ static weir_status check_secret(parser *p, size_t open, size_t len, wi_place pla
 
 static weir_status parse_secret(parser *p, size_t open, size_t close)
 {
-    size_t end, from = open + 1 + strlen("env:");
-    bool raw;
+    size_t end = close, from = open + 1 + strlen("env:");
+    bool raw = false;
     weir_status status = cut_raw(p, open, close, &end, &raw);
     if (status)
         return status;
@@ -306,8 +306,8 @@ static number read_ends(const char *a, size_t a_len, const char *b, size_t b_len
 {
     if (a_len == 1 && b_len == 1 && is_letter(*a) && is_letter(*b) && (*a & 0x20) == (*b & 0x20)) {
         range->letters = true;
-        range->first = *a;
-        *last = *b;
+        range->first = (unsigned char)*a;
+        *last = (unsigned char)*b;
         return A_NUMBER;
     }
     number first = read_number(a, a_len, &range->first);
@@ -504,12 +504,13 @@ weir_status wi_template_parse(const char *text, size_t len, wi_template_mode mod
     t->what = strdup(what);
     wi_buf_append(&t->text, text, len);
     const char *copy = wi_buf_cstr(&t->text); /* terminated, so that looking ahead needs no care */
-    bool room = wi_buf_reserve(&t->bytes, len + 1);
-    weir_status status = t->what && copy && room ? WEIR_OK : wi_fail_nomem(err);
-    if (!status) {
+    weir_status status = WEIR_NOMEM;
+    if (t->what && copy && wi_buf_reserve(&t->bytes, len + 1)) {
         parser p = {.t = t, .text = copy, .len = len, .err = err};
         p.is_body = mode == WI_TEMPLATE_JSON || mode == WI_TEMPLATE_FORM || mode == WI_TEMPLATE_RAW;
         status = parse_all(&p);
+    } else {
+        wi_fail_nomem(err);
     }
     if (status) {
         wi_template_free(t);

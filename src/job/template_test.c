@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "test.h"
+#include "torture.h"
 
 /* One row of named string or JSON cells to expand against. */
 typedef struct row {
@@ -358,7 +359,7 @@ TEST(long_file_names_fail)
     EXPECT_INT(strlen(expand("{id}/{id}", WI_TEMPLATE_PATH, WI_STRING, name)), 511);
     EXPECT_INT(last.status, 0);
     EXPECT(strstr(expand("{id}/{id}.x", WI_TEMPLATE_PATH, WI_STRING, name),
-                  "has 257 bytes, more than the 255 allowed"));
+                  "would have 257 bytes, more than the 255 allowed"));
     EXPECT_INT(last.status, WEIR_INVALID);
 }
 
@@ -492,9 +493,29 @@ TEST(a_cap_is_kept)
     wi_batch_unref(batch);
 }
 
+static weir_status parse_and_expand(void)
+{
+    static const char url[] = "h/{a,b}/{1..3}/{x,y,z}{#}{#}{#}{#}{#}/{env:PATH}";
+    wi_template *t = NULL;
+    wi_buf out = WI_BUF_INIT, shown = WI_BUF_INIT;
+    weir_status status = wi_template_parse(url, sizeof url - 1, WI_TEMPLATE_URL, "URL", &t, &last);
+    if (!status)
+        status = wi_template_expand(t, &(wi_scope){.url = t}, &out, &shown, &last);
+    wi_buf_fini(&out);
+    wi_buf_fini(&shown);
+    wi_template_free(t);
+    return status;
+}
+
+TEST(survives_lack_of_memory)
+{
+    TORTURE(parse_and_expand());
+}
+
 TESTS(CASE(ranges), CASE(ranges_at_the_edge_of_64_bits), CASE(lists), CASE(escapes_and_text),
       CASE(what_is_refused_and_how), CASE(a_url_does_not_begin_with_an_encoded_column),
       CASE(nul_bytes), CASE(columns_in_a_url), CASE(json_bodies),
       CASE(json_bodies_know_where_strings_end), CASE(braces_in_bodies_are_text), CASE(headers),
       CASE(paths), CASE(long_file_names_fail), CASE(chosen_values_elsewhere), CASE(unknown_columns),
-      CASE(many_columns_are_listed_in_part), CASE(secrets), CASE(constants), CASE(a_cap_is_kept))
+      CASE(many_columns_are_listed_in_part), CASE(secrets), CASE(constants), CASE(a_cap_is_kept),
+      CASE(survives_lack_of_memory))

@@ -19,7 +19,7 @@ typedef enum wi_kind_of_cell {
     WI_ABSENT = 0, /* the row does not have this column at all (NDJSON) */
     WI_NULL,
     WI_STRING, /* valid UTF-8 */
-    WI_JSON,   /* the text of one checked, minified JSON value; null is WI_NULL instead */
+    WI_JSON,   /* one checked JSON value on one line; null is WI_NULL instead */
     WI_BINARY, /* any bytes; base64 in text formats */
     WI_INT,
     WI_DOUBLE,

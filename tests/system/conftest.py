@@ -8,6 +8,7 @@ generous limits below only keep a broken test from hanging.
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -16,6 +17,8 @@ import threading
 import urllib.request
 
 import pytest
+
+from recorder import api  # noqa: F401 (a fixture)
 
 LIMIT = 60  # seconds until something that should have happened is given up
 
@@ -96,6 +99,13 @@ def weir(weir_path, tmp_path):
     return Weir(weir_path, env)
 
 
+@pytest.fixture(scope="session")
+def sanitized(weir_path):
+    """Is the command built with a sanitizer, whose memory is not the command's own?"""
+    data = pathlib.Path(weir_path).read_bytes()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
 @pytest.fixture
 def processes():
     """A list for what a test starts in the background: whatever still runs at its end is killed."""
@@ -105,6 +115,26 @@ def processes():
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def wait_until(condition):
+    """Until the condition holds; fails when it never does."""
+    pause = threading.Event()
+    for _ in range(int(LIMIT / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    pytest.fail("what should have happened did not")
+
+
+def accounted(done):
+    """The numbers of the summary's equation."""
+    found = re.search(r"^(?:([\d,]+) requests?)(.*)$", done.log, re.M)
+    total = int(found[1].replace(",", ""))
+    if "ok" in found[2] and "=" not in found[2]:
+        return total, {"ok": total}
+    parts = re.findall(r"([\d,]+) (ok|failed|cancelled|not started)", found[2])
+    return total, {name: int(number.replace(",", "")) for number, name in parts}
 
 
 def free_port():

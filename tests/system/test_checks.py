@@ -26,9 +26,11 @@ def tree(tmp_path):
         "src/core/loop.h": '#include "buf.h"\n',
         "src/table/batch.h": '#include "buf.h"\n#include "weir/version.h"\n',
         "src/job/job.c": '#include "batch.h"\n#include "loop.h"\n',
-        "src/core/loop_test.c": '#include "loop.h"\n\n#include "test.h"\n',
+        "src/core/loop_test.c": '#include "loop.h"\n#include "loop_testing.h"\n#include "test.h"\n',
+        "src/core/loop_testing.h": '#include "test.h"\n',
         "tests/test.h": "#include <stdio.h>\n",
         "cli/help.h": "",
+        "cli/help_test.c": '#include "help.h"\n#include "test.h"\n',
         "cli/main.c": '#include "help.h"\n#include "weir/version.h"\n',
     }
     for name, text in files.items():
@@ -49,6 +51,7 @@ def test_a_tree_in_order_passes(tree):
     ("src/table/batch.h", '#  include "loop.h"'),
     ("src/core/loop.h", '#include "../base/buf.h"'),
     ("src/core/loop.h", '#include "test.h"'),
+    ("src/core/loop.h", '#include "loop_testing.h"'),
     ("src/core/loop.h", '#include "nowhere.h"'),
     ("src/core/loop.h", '#include "weir/nowhere.h"'),
     ("src/core/loop.h", "#include <curl/curl.h>"),
