@@ -65,6 +65,7 @@ struct wi_http_exchange {
     bool aborted;
     bool once;
     bool sent;
+    bool worn; /* libcurl counts the dead connections of a handle's life, and gives up at six */
     long redirects_sent;
     CURLU *parts;      /* the URL last asked for, */
     size_t origin_len; /* which begins with so many bytes of scheme and authority: */
@@ -111,6 +112,10 @@ void wi_exchange_name_answered(wi_http_exchange *exchange, bool known);
 
 void wi_exchange_on_timeout(wi_timer *timer);
 void wi_exchange_on_attend(wi_defer *defer);
+
+/* ---- http_curl.c ---- */
+
+void wi_exchange_free(wi_http_exchange *exchange);
 
 /* ---- http_shard.c ---- */
 

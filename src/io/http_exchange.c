@@ -78,7 +78,9 @@ static int before_request(void *arg, char *peer, char *local, int peer_port, int
     wi_http_exchange *exchange = arg;
     long redirects = 0;
     exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-    if (exchange->once && exchange->sent && redirects <= exchange->redirects_sent) {
+    bool again = exchange->sent && redirects <= exchange->redirects_sent;
+    exchange->worn = exchange->worn || again;
+    if (again && exchange->once) {
         exchange->ends_with = WEIR_RESET;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -185,7 +187,10 @@ static void release(wi_http_exchange *exchange)
         exchange->forget_name = NULL;
     }
     wi_list_remove(&exchange->node);
-    wi_list_prepend(&exchange->http->idle, &exchange->node);
+    if (exchange->worn)
+        wi_exchange_free(exchange);
+    else
+        wi_list_prepend(&exchange->http->idle, &exchange->node);
 }
 
 static void finish(wi_http_exchange *exchange, weir_status status)
@@ -210,8 +215,9 @@ static void finish(wi_http_exchange *exchange, weir_status status)
         .duration = now - exchange->started - paused,
         .text = status == WEIR_OK ? "" : text,
     };
+    void *arg = exchange->arg;
     release(exchange);
-    http->events.done(exchange->arg, &result);
+    http->events.done(arg, &result);
 }
 
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)

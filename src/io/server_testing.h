@@ -216,11 +216,12 @@ static inline int server_requests(server *s)
     return n;
 }
 
-/* The last request; only while none comes. */
+/* The last request; until the next call. */
 static inline const char *server_last(server *s)
 {
+    static char last[SERVER_REQUEST];
     pthread_mutex_lock(&s->lock);
-    const char *last = s->last;
+    memcpy(last, s->last, sizeof last);
     pthread_mutex_unlock(&s->lock);
     return last;
 }
