@@ -10,20 +10,16 @@ typedef struct completion_args {
     string_list operands;
 } completion_args;
 
-static int completion_run(int argc, char **argv)
+static int print_completion(const completion_args *args)
 {
     static const struct {
         const char *name;
         void (*print)(FILE *out);
     } shells[] = {{"bash", completion_bash}, {"zsh", completion_zsh}, {"fish", completion_fish}};
-    completion_args args = {0};
     char shown[96];
-    int code;
-    if (!options_parse(&cmd_completion, &args, argc, argv, &code))
-        return code;
-    if (args.operands.len != 1)
+    if (args->operands.len != 1)
         return command_fail(&cmd_completion, "name one shell: bash, zsh or fish");
-    const char *name = args.operands.items[0];
+    const char *name = args->operands.items[0];
     for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
         if (strcmp(name, shells[i].name) == 0) {
             shells[i].print(stdout);
@@ -33,6 +29,17 @@ static int completion_run(int argc, char **argv)
     return command_fail(&cmd_completion,
                         "there is no completion for \"%s\"; name bash, zsh or fish",
                         term_escape(shown, sizeof shown, name));
+}
+
+static int completion_run(int argc, char **argv)
+{
+    completion_args args = {0};
+    int code;
+    if (!options_parse(&cmd_completion, &args, argc, argv, &code))
+        return code;
+    code = print_completion(&args);
+    options_free(&cmd_completion, &args);
+    return code;
 }
 
 static const command_example completion_examples[] = {

@@ -39,7 +39,7 @@ static const option demo_options[] = {
     {.name = "output", .letter = 'o', .arg = "FILE", .kind = OPTION_STRING, AT(output),
      .help = "for the rows (default products.ndjson)"},
     {.name = "color", .arg = "WHEN", .kind = OPTION_CHOICE, AT(color), .choices = term_color_choices,
-     .help = "auto, always or never"},
+     .help = "use color: auto, always or never"},
     OPTION_END,
 };
 /* clang-format on */

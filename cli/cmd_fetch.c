@@ -125,7 +125,7 @@ static bool set_user(void *args, const char *value, char *why, size_t why_size)
 static const option fetch_options[] = {
     OPTION_GROUP("Requests"),
     {.name = "request", .letter = 'X', .alias = "method", .arg = "METHOD", .kind = OPTION_STRING,
-     AT(fetch.method), .help = "default GET, or POST where there is a body"},
+     AT(fetch.method), .help = "method (default GET, or POST with a body)"},
     {.name = "header", .letter = 'H', .arg = "'NAME: VALUE'", .kind = OPTION_LIST, AT(headers),
      .secret = true, .help = "add a header; {COLUMN} is filled in",
      .more = "A header given here takes the place of one that Weir would send itself."},
@@ -146,7 +146,7 @@ static const option fetch_options[] = {
              "input is read as it is needed, so it may be endless. Without a URL, the column url "
              "or the line itself is one."},
     {.name = "input-format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(input_format),
-     .choices = input_formats, .help = "csv, tsv, ndjson or lines (default by suffix)"},
+     .choices = input_formats, .help = "as csv, tsv, ndjson or lines (default by suffix)"},
     {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_row), .min = 1024,
      .max = INT64_C(1) << 30, .help = "longest row accepted (default 16M)"},
 
@@ -155,7 +155,7 @@ static const option fetch_options[] = {
      .help = "write rows there (default standard output)",
      .more = "The file appears under its name when the run is complete."},
     {.name = "format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(format), .choices = formats,
-     .help = "ndjson or csv (default by suffix, or ndjson)"},
+     .help = "as ndjson or csv (default by suffix)"},
     {.name = "errors", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.errors),
      .help = "write failed rows there, not to the others"},
     {.name = "save", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.save),
@@ -181,16 +181,16 @@ static const option fetch_options[] = {
      .help = "start at most so many: 100/s, 30/m, per server"},
     {.name = "timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.timeout), .min = UNITS_MS,
      .max = DAY, .word = "none", .word_value = -1,
-     .help = "for each attempt, or none (default 30s)"},
+     .help = "limit for each attempt, or none (default 30s)"},
     {.name = "connect-timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.connect_timeout),
-     .min = UNITS_MS, .max = DAY, .help = "for a connection to be made (default 10s)"},
+     .min = UNITS_MS, .max = DAY, .help = "limit for making a connection (default 10s)"},
     {.name = "deadline", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.deadline),
-     .min = UNITS_MS, .max = 365 * DAY, .help = "for the whole run",
+     .min = UNITS_MS, .max = 365 * DAY, .help = "limit for the whole run",
      .more = "What is in flight then is cancelled, and what has not begun is not started."},
     {.name = "max-body", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_body), .min = 1,
      .max = INT64_C(1) << 40, .help = "longest body accepted (default 64M)"},
     {.name = "memory", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.memory), .min = 1 << 20,
-     .max = INT64_C(1) << 40, .help = "for everything buffered (default 256M)",
+     .max = INT64_C(1) << 40, .help = "limit for all that is buffered (default 256M)",
      .more = "When it is full, no request begins until rows have been written."},
     {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT(fetch.lanes), .min = 1, .max = 256,
      .help = "threads that do the work (default: processors)"},
@@ -201,7 +201,7 @@ static const option fetch_options[] = {
     {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT(retries), .min = 0, .max = 100,
      .help = "attempts beyond the first (default 3)"},
     {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT(fetch.retry_on),
-     .help = "what is worth another: 429,5xx,timeout...",
+     .help = "what is worth a retry: 429,5xx,timeout...",
      .more = "Statuses (`500`, `502-504`, `5xx`) and the words timeout, connect, reset, resolve, "
              "tls, truncated and protocol; `none`, `all` or `default`; a minus takes something "
              "away: `default,-429`. The default is 408, 425, 429, 500, 502, 503, 504, timeout, "
@@ -229,13 +229,13 @@ static const option fetch_options[] = {
     {.name = "cookie", .letter = 'b', .arg = "'A=B; C=D'", .kind = OPTION_STRING, AT(fetch.cookie),
      .secret = true, .help = "send cookies"},
     {.name = "user-agent", .letter = 'A', .arg = "TEXT", .kind = OPTION_STRING,
-     AT(fetch.user_agent), .help = "default weir/VERSION"},
+     AT(fetch.user_agent), .help = "name to go by (default weir/VERSION)"},
     {.name = "location", .letter = 'L', .kind = OPTION_FLAG, AT(fetch.follow), .negatable = true,
      .help = "follow redirects"},
     {.name = "max-redirects", .arg = "N", .kind = OPTION_COUNT, AT(fetch.max_redirects), .min = 1,
-     .max = 100, .help = "that are followed for one request (default 10)"},
+     .max = 100, .help = "most followed for one request (default 10)"},
     {.name = "proxy", .letter = 'x', .arg = "URL", .kind = OPTION_STRING, AT(fetch.proxy),
-     .secret = true, .help = "http://, https:// or socks5://HOST:PORT",
+     .secret = true, .help = "through http://, https:// or socks5://HOST:PORT",
      .more = "Without it the environment decides: http_proxy, https_proxy, all_proxy, no_proxy."},
     {.name = "cacert", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.cacert),
      .help = "trust these authorities (PEM)"},
@@ -251,11 +251,11 @@ static const option fetch_options[] = {
     OPTION_GROUP("The run"),
     {.name = "dry-run", .kind = OPTION_FLAG, AT(dry_run), .help = "print the plan, send nothing"},
     {.name = "progress", .arg = "WHEN", .kind = OPTION_CHOICE, AT(progress),
-     .choices = progress_choices, .help = "auto, plain (a line now and then) or none",
+     .choices = progress_choices, .help = "show progress: auto, plain (lines) or none",
      .more = "With `auto` a line is drawn when standard error is a terminal, and the rows don't go "
              "to it as well."},
     {.name = "color", .arg = "WHEN", .kind = OPTION_CHOICE, AT(color), .choices = term_color_choices,
-     .help = "auto, always or never"},
+     .help = "use color: auto, always or never"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .negatable = true,
      .help = "no progress; a summary only of failures"},
     OPTION_END,
@@ -310,27 +310,17 @@ static const command_section fetch_sections[] = {
     {NULL, NULL},
 };
 
-/* Shows no password in a list of processes: a URL that holds one moves out of argv. */
-static bool hide_passwords(string_list *urls)
+/* A URL that holds a password must not stand in a list of processes. */
+static bool has_password(const char *url)
 {
-    for (size_t i = 0; i < urls->len; i++) {
-        const char *host = strstr(urls->items[i], "://");
-        size_t authority = host ? strcspn(host + 3, "/?#") : 0;
-        if (host && memchr(host + 3, '@', authority)) {
-            urls->items[i] = options_hide((char *)(uintptr_t)urls->items[i]);
-            if (!urls->items[i])
-                return false;
-        }
-    }
-    return true;
+    const char *host = strstr(url, "://");
+    return host && memchr(host + 3, '@', strcspn(host + 3, "/?#"));
 }
 
 /* Puts the rest of the arguments where the library expects them. 0, or the exit code. */
 static int complete_options(fetch_args *args)
 {
     weir_fetch_options *f = &args->fetch;
-    if (!hide_passwords(&args->urls))
-        return command_fail(&cmd_fetch, "out of memory");
     f->urls = args->urls.items;
     f->urls_len = args->urls.len;
     f->headers = args->headers.items;
@@ -417,8 +407,7 @@ static int fetch_run(int argc, char **argv)
     }
     weir_job_free(job);
     free(args.data);
-    free(args.urls.items);
-    free(args.headers.items);
+    options_free(&cmd_fetch, &args);
     return code;
 }
 
@@ -441,6 +430,7 @@ const command cmd_fetch = {
     .sections = fetch_sections,
     .operands_offset = offsetof(fetch_args, urls),
     .takes_operands = true,
+    .operand_is_secret = has_password,
     .man = true,
     .run = fetch_run,
 };

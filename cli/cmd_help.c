@@ -22,18 +22,14 @@ static const option help_options[] = {
     OPTION_END,
 };
 
-static int help_run(int argc, char **argv)
+static int print_help(const help_args *args)
 {
-    help_args args = {0};
     const command *cmd = &program;
-    int code;
-    if (!options_parse(&cmd_help, &args, argc, argv, &code))
-        return code;
-    if (args.operands.len > 1)
-        return command_fail(&cmd_help, "it takes one command; %zu were given", args.operands.len);
-    if (args.operands.len == 1 && !(cmd = command_find(args.operands.items[0])))
-        return command_unknown(args.operands.items[0]);
-    if (args.man) {
+    if (args->operands.len > 1)
+        return command_fail(&cmd_help, "it takes one command; %zu were given", args->operands.len);
+    if (args->operands.len == 1 && !(cmd = command_find(args->operands.items[0])))
+        return command_unknown(args->operands.items[0]);
+    if (args->man) {
         help_man(stdout, cmd);
     } else {
         int width = term_width(STDOUT_FILENO);
@@ -41,6 +37,17 @@ static int help_run(int argc, char **argv)
                   width < WIDEST ? width : WIDEST);
     }
     return output_finish(&cmd_help);
+}
+
+static int help_run(int argc, char **argv)
+{
+    help_args args = {0};
+    int code;
+    if (!options_parse(&cmd_help, &args, argc, argv, &code))
+        return code;
+    code = print_help(&args);
+    options_free(&cmd_help, &args);
+    return code;
 }
 
 static const command_example help_examples[] = {

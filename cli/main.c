@@ -1,4 +1,5 @@
 /* main.c: finds the command and runs it. Loads nothing and starts nothing itself. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,6 +8,16 @@
 #include "help.h"
 #include "term.h"
 
+static int answer(const program_args *args)
+{
+    if (args->operands.len)
+        return command_unknown(args->operands.items[0]);
+    if (args->version || args->verbose)
+        return version_print(args->verbose);
+    help_short(stderr, &program, term_style_for(TERM_COLOR_AUTO, STDERR_FILENO));
+    return 2;
+}
+
 /* What stands before a command, or in its place. */
 static int run_program(int argc, char **argv)
 {
@@ -14,18 +25,17 @@ static int run_program(int argc, char **argv)
     int code;
     if (!options_parse(&program, &args, argc, argv, &code))
         return code;
-    if (args.operands.len)
-        return command_unknown(args.operands.items[0]);
-    if (args.version || args.verbose)
-        return version_print(args.verbose);
-    help_short(stderr, &program, term_style_for(TERM_COLOR_AUTO, STDERR_FILENO));
-    return 2;
+    code = answer(&args);
+    options_free(&program, &args);
+    return code;
 }
 
 int main(int argc, char **argv)
 {
     /* a reader that goes away is told by EPIPE where it can be handled */
     signal(SIGPIPE, SIG_IGN);
+    /* Thread heaps grow by this much at a time; the default costs a system call per 128 KiB. */
+    mallopt(M_TOP_PAD, 1 << 20);
     const command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
     if (cmd)
         return cmd->run(argc - 1, argv + 1);

@@ -263,7 +263,7 @@ TEST(ten_thousand_requests_are_held_at_once)
     EXPECT_INT(await_stat(&s, "in_flight", MANY), MANY);
     long each = (server_rss_kib(&s) - before) * 1024 / MANY;
     printf("# %ld bytes of memory per held request\n", each);
-    EXPECT(SANITIZED || each < 16384);
+    EXPECT(SANITIZED || each < 32768);
 
     /* Their clients' going away is seen although they are suspended. */
     clients_hang_up();

@@ -47,18 +47,27 @@ bool string_list_add(string_list *list, const char *text)
     return true;
 }
 
-const char *options_hide(char *text)
+/* Copies of secret arguments; a list, so that each still has an owner when the process ends. */
+typedef struct hidden {
+    struct hidden *next;
+    char text[];
+} hidden;
+
+static hidden *all_hidden;
+
+/* A copy of an argument that lives as long as the process; the original is wiped, so that a list of
+ * processes does not show it. NULL: no memory. */
+static const char *hide(char *text)
 {
-    static string_list kept; /* so that every copy still has an owner at exit */
-    char *copy = strdup(text);
+    size_t size = strlen(text) + 1;
+    hidden *copy = malloc(sizeof *copy + size);
     if (!copy)
         return NULL;
-    if (!string_list_add(&kept, copy)) {
-        free(copy);
-        return NULL;
-    }
-    explicit_bzero(text, strlen(text));
-    return copy;
+    memcpy(copy->text, text, size);
+    copy->next = all_hidden;
+    all_hidden = copy;
+    explicit_bzero(text, size);
+    return copy->text;
 }
 
 /* The length of text's part before a "=". */
@@ -273,7 +282,7 @@ static bool set_value(reading *r, const option *o, char *value)
 {
     char *target = r->args + o->offset;
     const char *kept = value;
-    if (o->secret && !(kept = options_hide(value)))
+    if (o->secret && !(kept = hide(value)))
         return refuse(r, "out of memory");
     switch (o->kind) {
     case OPTION_STRING:
@@ -346,13 +355,16 @@ static bool read_letters(reading *r, int argc, char **argv, int *i, bool *help)
     return true;
 }
 
-static bool read_operand(reading *r, const char *text)
+static bool read_operand(reading *r, char *text)
 {
     char shown[SHOWN_SIZE];
+    const char *kept = text;
     if (!r->cmd->takes_operands)
         return refuse(r, "there is nothing to do with \"%s\"; it takes options only",
                       term_escape(shown, sizeof shown, text));
-    if (!string_list_add((string_list *)(void *)(r->args + r->cmd->operands_offset), text))
+    if (r->cmd->operand_is_secret && r->cmd->operand_is_secret(text))
+        kept = hide(text);
+    if (!kept || !string_list_add((string_list *)(void *)(r->args + r->cmd->operands_offset), kept))
         return refuse(r, "out of memory");
     return true;
 }
@@ -376,6 +388,22 @@ options_result options_read(const command *cmd, void *args, int argc, char **arg
     return help ? OPTIONS_HELP : fine ? OPTIONS_OK : OPTIONS_BAD;
 }
 
+static void free_list(void *args, size_t offset)
+{
+    string_list *list = (string_list *)(void *)((char *)args + offset);
+    free(list->items);
+    *list = (string_list){0};
+}
+
+void options_free(const command *cmd, void *args)
+{
+    for (const option *o = cmd->options; o && o->kind != OPTION_KIND_END; o++)
+        if (o->kind == OPTION_LIST)
+            free_list(args, o->offset);
+    if (cmd->takes_operands)
+        free_list(args, cmd->operands_offset);
+}
+
 bool options_parse(const command *cmd, void *args, int argc, char **argv, int *exit_code)
 {
     char why[512], title[COMMAND_TITLE_SIZE];
@@ -385,13 +413,14 @@ bool options_parse(const command *cmd, void *args, int argc, char **argv, int *e
     case OPTIONS_HELP:
         help_short(stdout, cmd, term_style_for(TERM_COLOR_AUTO, STDOUT_FILENO));
         *exit_code = 0;
-        return false;
+        break;
     default:
         *exit_code =
             command_fail(cmd, "%s%s See %s --help.", why, why[strlen(why) - 1] == '?' ? "" : ".",
                          command_title(title, cmd));
-        return false;
     }
+    options_free(cmd, args);
+    return false;
 }
 
 const char *command_title(char title[COMMAND_TITLE_SIZE], const command *cmd)

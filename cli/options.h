@@ -114,6 +114,7 @@ typedef struct command {
     size_t operands_offset;          /* of a string_list, if takes_operands */
     const char *words; /* its operands, if they are chosen from a few; NULL: they are not */
     bool takes_operands;
+    bool (*operand_is_secret)(const char *operand); /* wiped from argv then; NULL: none is */
     bool man;                          /* has a man page of its own, named in the others */
     bool hidden;                       /* not in lists */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
@@ -136,15 +137,14 @@ options_result options_read(const command *cmd, void *args, int argc, char **arg
  * (0) or the command line was wrong (2). */
 bool options_parse(const command *cmd, void *args, int argc, char **argv, int *exit_code);
 
+/* Frees the lists that options_parse left in args; where it returned false it has done so. */
+void options_free(const command *cmd, void *args);
+
 /* Prints "weir fetch: MESSAGE" to standard error and returns 2, for `return command_fail(...)`. */
 int command_fail(const command *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* False: no memory. The list belongs to the process. */
+/* False: no memory. The text is not copied; free(list->items) frees the list. */
 bool string_list_add(string_list *list, const char *text);
-
-/* A copy of a command-line argument that lives as long as the process; the original is wiped, so
- * that a list of processes does not show it. NULL: no memory. */
-const char *options_hide(char *text);
 
 /* Which of the names (NULL-ended) is meant by text, or NULL. */
 const char *options_nearest(const char *text, const char *const *names);

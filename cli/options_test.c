@@ -81,8 +81,7 @@ static char words[24][64];
 
 static void forget(void)
 {
-    free(got.notes.items);
-    free(got.operands.items);
+    options_free(&nap, &got);
     got = (nap_args){0};
     why[0] = '\0';
 }
@@ -218,6 +217,23 @@ TEST(takes_secrets_out_of_sight)
     forget();
 }
 
+static bool is_whisper(const char *operand)
+{
+    return strncmp(operand, "psst", 4) == 0;
+}
+
+TEST(takes_secret_operands_out_of_sight)
+{
+    command discreet = nap;
+    discreet.operand_is_secret = is_whisper;
+    EXPECT(read_words(&discreet, (const char *const[]){"aloud", "psst-me", NULL}) == OPTIONS_OK);
+    REQUIRE(got.operands.len == 2);
+    EXPECT_STR(got.operands.items[1], "psst-me");
+    EXPECT_STR(words[1], "aloud");
+    EXPECT_STR(words[2], "");
+    forget();
+}
+
 TEST(refuses_operands_where_there_are_none)
 {
     command strict = nap;
@@ -320,6 +336,7 @@ TESTS(CASE(takes_values_in_every_form), CASE(takes_flags_alone_and_in_clusters),
       CASE(keeps_lists_and_operands_in_order), CASE(counts_the_last_of_a_repeated_option),
       CASE(asks_for_help_before_anything_else_is_wrong),
       CASE(names_the_unknown_option_and_the_likely_one), CASE(says_what_a_value_should_be),
-      CASE(takes_secrets_out_of_sight), CASE(refuses_operands_where_there_are_none),
-      CASE(short_help_fits_a_screen), CASE(long_help_keeps_its_width),
-      CASE(no_name_or_letter_stands_for_two_options), CASE(man_page_has_every_option))
+      CASE(takes_secrets_out_of_sight), CASE(takes_secret_operands_out_of_sight),
+      CASE(refuses_operands_where_there_are_none), CASE(short_help_fits_a_screen),
+      CASE(long_help_keeps_its_width), CASE(no_name_or_letter_stands_for_two_options),
+      CASE(man_page_has_every_option))

@@ -396,6 +396,8 @@ static const char *append_unit(wi_buf *out, const char *at, const char *end)
 void wi_json_append_unescaped(wi_buf *out, const char *text, size_t len)
 {
     static const char meaning[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
+    if (!len)
+        return; /* text may be NULL */
     const char *end = text + len;
     while (text < end) {
         const char *stop = memchr(text, '\\', (size_t)(end - text));
@@ -456,6 +458,8 @@ static bool is_c1(const char *at, const char *end)
 
 void wi_json_append_escaped(wi_buf *out, const char *text, size_t len)
 {
+    if (!len)
+        return; /* text may be NULL */
     const char *end = text + len;
     const char *from = text;
     for (;;) {
@@ -482,6 +486,8 @@ void wi_json_append_string(wi_buf *out, const char *text, size_t len)
 
 void wi_json_append_tame(wi_buf *out, const char *text, size_t len)
 {
+    if (!len)
+        return; /* text may be NULL */
     const char *end = text + len;
     const char *from = text;
     while (text < end) {

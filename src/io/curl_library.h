@@ -3,7 +3,7 @@
  *
  * libcurl brings some thirty libraries along, which costs a process several milliseconds before its
  * main() begins. Commands that ask for no URL don't pay that: the functions are looked up with
- * dlopen(3) instead. Only http_curl.c calls through this table.
+ * dlopen(3) instead. Only the transport (http_curl.h) uses it.
  */
 #ifndef WI_CURL_LIBRARY_H
 #define WI_CURL_LIBRARY_H

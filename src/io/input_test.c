@@ -7,7 +7,7 @@
 #include <zstd.h>
 
 #include "buf.h"
-#include "folder_testing.h"
+#include "folder.h"
 
 /* Reads to the end in pieces of `step` bytes. */
 static weir_status read_all(const char *path, size_t step, wi_buf *out, weir_error *err)

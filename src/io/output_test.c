@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "folder_testing.h"
+#include "folder.h"
 
 static wi_output *open_output(const char *path)
 {

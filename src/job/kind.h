@@ -34,7 +34,7 @@ typedef struct wi_kind {
     /* Names (of columns()) that NDJSON leaves out where they are null. */
     size_t (*optional_columns)(const void *job, const char *const **names);
 
-    /* The lane's thread, before its first item and after its last. */
+    /* Before the lane's first item, and (on its thread, if it has started) after its last. */
     weir_status (*open)(const void *job, wi_lane *lane, void **state, weir_error *err);
     void (*close)(void *state);
 

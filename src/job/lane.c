@@ -505,6 +505,13 @@ void wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attem
 
 /* ---- life ---- */
 
+static void close_state(wi_lane *lane)
+{
+    if (lane->state)
+        lane->shared.kind->close(lane->state);
+    lane->state = NULL;
+}
+
 static void *run(void *arg)
 {
     wi_lane *lane = arg;
@@ -516,6 +523,7 @@ static void *run(void *arg)
         lane->shared.fault(lane->shared.arg, &err);
         lane->shared.ended(lane->shared.arg);
     }
+    close_state(lane); /* here, so that lanes take their connections down side by side */
     return NULL;
 }
 
@@ -569,8 +577,7 @@ void wi_lane_free(wi_lane *lane)
         return;
     if (lane->started)
         pthread_join(lane->thread, NULL);
-    if (lane->state)
-        lane->shared.kind->close(lane->state);
+    close_state(lane);
     for (size_t i = 0; i < lane->by_origin_len; i++)
         free(lane->by_origin[i]);
     free(lane->by_origin);

@@ -1,5 +1,5 @@
 /* csv_reader_test.c: CSV and TSV, their corners, and every way to cut them. */
-#include "reader_testing.h"
+#include "rows.h"
 
 static void csv(const char *text, const char *want)
 {

@@ -1,7 +1,7 @@
 /* ndjson_reader_test.c: objects a line, keys that come and go, and lines that are no objects. */
 #include <stdlib.h>
 
-#include "reader_testing.h"
+#include "rows.h"
 
 static void ndjson(const char *text, const char *want)
 {

@@ -1,5 +1,5 @@
 /* reader_test.c: what holds for every format: names, feeding, ending, and plain lines. */
-#include "reader_testing.h"
+#include "rows.h"
 
 TEST(formats_go_by_suffix)
 {

@@ -1,12 +1,12 @@
 /*
- * reader_testing.h: what the tests of the readers share: a reader's rows as text, and the check
+ * rows.h: what the tests of the readers share: a reader's rows as text, and the check
  * that they don't depend on how the input was cut.
  *
  * A row is shown as "LINE name=cell ... ! fault\n", without its absent cells; a JSON cell is shown
  * as name:cell, null as name:null.
  */
-#ifndef WI_READER_TESTING_H
-#define WI_READER_TESTING_H
+#ifndef WEIR_TEST_ROWS_H
+#define WEIR_TEST_ROWS_H
 
 #include "buf.h"
 #include "reader.h"

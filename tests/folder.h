@@ -1,6 +1,6 @@
-/* folder_testing.h: a temporary folder for a test, and files in it. */
-#ifndef WI_FOLDER_TESTING_H
-#define WI_FOLDER_TESTING_H
+/* folder.h: a temporary folder for a test, and files in it. */
+#ifndef WEIR_TEST_FOLDER_H
+#define WEIR_TEST_FOLDER_H
 
 #include <fcntl.h>
 #include <ftw.h>

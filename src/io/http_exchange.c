@@ -1,0 +1,339 @@
+/*
+ * http_exchange.c: see http_curl.h. Its invariants: done is called exactly once for each exchange
+ * that was started; and libcurl is never entered from inside one of its own callbacks. What
+ * callbacks or callers ask for (cancel, resume, a time-out) is noted and attended to at the end of
+ * the turn.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "http_curl.h"
+#include "text.h"
+
+/* ---- an exchange's callbacks from libcurl ---- */
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+    wi_http_exchange *exchange = arg;
+    const wi_http_events *events = &exchange->http->events;
+    size_t len = size * n;
+    exchange->header_bytes += len;
+    if (exchange->header_bytes > WI_HTTP_MAX_HEADERS) {
+        exchange->aborted = true;
+        return 0;
+    }
+    while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+        len--;
+    if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
+        const char *space = memchr(line, ' ', len);
+        int64_t status = 0;
+        if (space && line + len - space >= 4)
+            wi_text_parse_i64(space + 1, 3, &status);
+        exchange->http_status = (int)status;
+        events->begin(exchange->arg, exchange->http_status);
+        return size * n;
+    }
+    const char *colon = memchr(line, ':', len);
+    if (!colon)
+        return size * n;
+    const char *value = colon + 1;
+    const char *end = line + len;
+    while (value < end && (*value == ' ' || *value == '\t'))
+        value++;
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
+    return size * n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+    wi_http_exchange *exchange = arg;
+    switch (exchange->http->events.body(exchange->arg, bytes, size * n)) {
+    case WI_HTTP_TAKEN:
+        return size * n;
+    case WI_HTTP_PAUSE:
+        if (!exchange->paused_at) {
+            exchange->paused_at = wi_loop_now(exchange->http->loop);
+            wi_timer_clear(&exchange->timeout);
+        }
+        return CURL_WRITEFUNC_PAUSE;
+    case WI_HTTP_ABORT:
+        break;
+    }
+    exchange->aborted = true;
+    return 0;
+}
+
+/*
+ * Called right before a request is sent. libcurl sends it again by itself when a kept connection
+ * turns out to be dead, which must not happen to a request that may have been carried out.
+ */
+static int before_request(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+    (void)peer, (void)local, (void)peer_port, (void)local_port;
+    wi_http_exchange *exchange = arg;
+    long redirects = 0;
+    exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+    if (exchange->once && exchange->sent && redirects <= exchange->redirects_sent) {
+        exchange->ends_with = WEIR_RESET;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    exchange->sent = true;
+    exchange->redirects_sent = redirects;
+    return CURL_PREREQFUNC_OK;
+}
+
+void wi_exchange_listen(wi_http_exchange *exchange)
+{
+    const wi_curl *curl = exchange->http->curl;
+    CURL *easy = exchange->easy;
+    curl->easy_setopt(easy, CURLOPT_PRIVATE, exchange);
+    curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->text);
+    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl->easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl->easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+    curl->easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
+    curl->easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+    curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, wi_http_open_socket);
+    curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
+    curl->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, wi_http_close_socket);
+    curl->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, exchange->http);
+}
+
+/* ---- the end of an exchange ---- */
+
+static weir_status status_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return WEIR_OK;
+    case CURLE_OUT_OF_MEMORY:
+        return WEIR_NOMEM;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_LOGIN_DENIED:
+        return WEIR_INVALID;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return WEIR_RESOLVE;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+        return WEIR_CONNECT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return WEIR_TIMEDOUT;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+        return WEIR_RESET;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return WEIR_TRUNCATED;
+    case CURLE_TOO_MANY_REDIRECTS:
+        return WEIR_REDIRECT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+        return WEIR_TLS;
+    default:
+        return WEIR_PROTOCOL;
+    }
+}
+
+/* A name that is not found is not found for those who waited for it either. */
+static void fail_waiting(wi_http_exchange *exchange)
+{
+    wi_list *waiting = &exchange->asks->waiting;
+    for (wi_list *node = waiting->next; node != waiting; node = node->next) {
+        wi_http_exchange *other = wi_container_of(node, wi_http_exchange, node);
+        other->state = EXCHANGE_ENDING;
+        other->ends_with = WEIR_RESOLVE;
+        memcpy(other->text, exchange->text, sizeof other->text);
+    }
+}
+
+/* Those who waited for the name are attended to. */
+void wi_exchange_name_answered(wi_http_exchange *exchange, bool known)
+{
+    wi_http *http = exchange->http;
+    wi_http_name *name = exchange->asks;
+    if (!name)
+        return;
+    exchange->asks = NULL;
+    wi_http_names_answered(name, known, wi_loop_now(http->loop));
+    wi_list_splice(&http->attention, &name->waiting);
+    wi_defer_set(http->loop, &http->attend);
+}
+
+static void release(wi_http_exchange *exchange)
+{
+    exchange->state = EXCHANGE_IDLE;
+    wi_timer_clear(&exchange->timeout);
+    if (exchange->forget_name) {
+        exchange->http->curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, NULL);
+        exchange->http->curl->slist_free_all(exchange->forget_name);
+        exchange->forget_name = NULL;
+    }
+    wi_list_remove(&exchange->node);
+    wi_list_prepend(&exchange->http->idle, &exchange->node);
+}
+
+static void finish(wi_http_exchange *exchange, weir_status status)
+{
+    wi_http *http = exchange->http;
+    if (exchange->shard) {
+        http->curl->multi_remove_handle(exchange->shard->multi, exchange->easy);
+        wi_shard_left(exchange->shard);
+        exchange->shard = NULL;
+    }
+    if (exchange->asks && status == WEIR_RESOLVE)
+        fail_waiting(exchange);
+    wi_exchange_name_answered(exchange, false);
+    int64_t now = wi_loop_now(http->loop);
+    int64_t paused = exchange->paused_at ? now - exchange->paused_at : 0;
+    char text[CURL_ERROR_SIZE + 64];
+    wi_text_printable(text, sizeof text, exchange->text, strlen(exchange->text));
+    wi_http_result result = {
+        .status = status,
+        .http_status = exchange->http_status,
+        .sent = exchange->sent,
+        .duration = now - exchange->started - paused,
+        .text = status == WEIR_OK ? "" : text,
+    };
+    release(exchange);
+    http->events.done(exchange->arg, &result);
+}
+
+void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
+{
+    if (exchange->state != EXCHANGE_ACTIVE)
+        return; /* its end was decided before */
+    weir_status status = status_of(code);
+    if (exchange->ends_with != WEIR_OK) {
+        status = exchange->ends_with;
+        snprintf(exchange->text, sizeof exchange->text,
+                 "the connection was closed before an answer came");
+    } else if (exchange->aborted) {
+        status = WEIR_TOOLARGE;
+        exchange->text[0] = '\0'; /* libcurl only knows that it could not write */
+        if (exchange->header_bytes > WI_HTTP_MAX_HEADERS)
+            snprintf(exchange->text, sizeof exchange->text, "headers of more than %zu KiB",
+                     WI_HTTP_MAX_HEADERS >> 10);
+    } else if (status != WEIR_OK && !exchange->text[0]) {
+        snprintf(exchange->text, sizeof exchange->text, "%s",
+                 exchange->http->curl->easy_strerror(code));
+    }
+    finish(exchange, status);
+}
+
+static void attend_later(wi_http_exchange *exchange)
+{
+    wi_list_remove(&exchange->node);
+    wi_list_append(&exchange->http->attention, &exchange->node);
+    wi_defer_set(exchange->http->loop, &exchange->http->attend);
+}
+
+static void end_early(wi_http_exchange *exchange, weir_status status)
+{
+    if (exchange->state != EXCHANGE_ACTIVE && exchange->state != EXCHANGE_WAITING)
+        return;
+    exchange->state = EXCHANGE_ENDING;
+    exchange->ends_with = status;
+    exchange->text[0] = '\0';
+    attend_later(exchange);
+}
+
+void wi_http_cancel(wi_http_exchange *exchange)
+{
+    end_early(exchange, WEIR_CANCELLED);
+}
+
+void wi_exchange_on_timeout(wi_timer *timer)
+{
+    end_early(wi_container_of(timer, wi_http_exchange, timeout), WEIR_TIMEDOUT);
+}
+
+void wi_http_resume(wi_http_exchange *exchange)
+{
+    if (exchange->state != EXCHANGE_ACTIVE || !exchange->paused_at)
+        return;
+    exchange->resume = true;
+    attend_later(exchange);
+}
+
+static void resume_now(wi_http_exchange *exchange)
+{
+    wi_http *http = exchange->http;
+    int64_t paused = wi_loop_now(http->loop) - exchange->paused_at;
+    exchange->resume = false;
+    exchange->paused_at = 0;
+    exchange->started += paused;
+    if (exchange->timeout_at) {
+        exchange->timeout_at += paused;
+        wi_timer_set(&exchange->timeout, exchange->timeout_at);
+    }
+    http->curl->easy_pause(exchange->easy, CURLPAUSE_CONT);
+    wi_defer_set(http->loop, &exchange->shard->drain);
+}
+
+/* ---- into libcurl ---- */
+
+/* The one who asks for a name makes libcurl forget what it knew of it. */
+static void ask_name(wi_http_exchange *exchange, wi_http_name *name)
+{
+    const wi_curl *curl = exchange->http->curl;
+    char entry[300] = "-";
+    exchange->asks = name;
+    if (wi_http_names_host_port(exchange->url, entry + 1, sizeof entry - 1))
+        exchange->forget_name = curl->slist_append(NULL, entry);
+    if (exchange->forget_name)
+        curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, exchange->forget_name);
+}
+
+void wi_exchange_enter(wi_http_exchange *exchange)
+{
+    wi_http *http = exchange->http;
+    const wi_curl *curl = http->curl;
+    wi_http_name *name = NULL;
+    wi_http_name_turn turn =
+        wi_http_names_enter(&http->names, exchange->url, wi_loop_now(http->loop), &name);
+    if (turn == WI_HTTP_NAME_WAIT) {
+        exchange->state = EXCHANGE_WAITING;
+        wi_list_append(&name->waiting, &exchange->node);
+        return;
+    }
+    curl->easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT, turn == WI_HTTP_NAME_ASK ? 1L : 0L);
+    if (turn == WI_HTTP_NAME_ASK)
+        ask_name(exchange, name);
+    exchange->state = EXCHANGE_ACTIVE;
+    wi_shard *s = wi_shard_with_room(http);
+    if (!s || curl->multi_add_handle(s->multi, exchange->easy) != CURLM_OK) {
+        end_early(exchange, WEIR_NOMEM);
+        return;
+    }
+    exchange->shard = s;
+    wi_shard_entered(s);
+}
+void wi_exchange_on_attend(wi_defer *defer)
+{
+    wi_http *http = wi_container_of(defer, wi_http, attend);
+    wi_list now;
+    wi_list_init(&now);
+    wi_list_splice(&now, &http->attention);
+    wi_list *node;
+    while ((node = wi_list_shift(&now))) {
+        wi_http_exchange *exchange = wi_container_of(node, wi_http_exchange, node);
+        if (exchange->state == EXCHANGE_ENDING)
+            finish(exchange, exchange->ends_with);
+        else if (exchange->state == EXCHANGE_WAITING)
+            wi_exchange_enter(exchange);
+        else if (exchange->resume)
+            resume_now(exchange);
+    }
+}

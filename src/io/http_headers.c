@@ -1,0 +1,86 @@
+/*
+ * http_headers.c: the headers of requests, as libcurl takes them. Its invariant: a line that libcurl
+ * acts upon itself, such as credentials, which it keeps from other hosts, is an entry of its own.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "http_curl.h"
+
+static void put_encodings(const wi_curl *curl, wi_buf *line)
+{
+    int features = curl->version_info(CURLVERSION_NOW)->features;
+    wi_buf_puts(line, "Accept-Encoding: ");
+    wi_buf_puts(line, features & CURL_VERSION_LIBZ ? "gzip, deflate" : "identity");
+    if (features & CURL_VERSION_BROTLI)
+        wi_buf_puts(line, ", br");
+    if (features & CURL_VERSION_ZSTD)
+        wi_buf_puts(line, ", zstd");
+}
+
+static bool append(const wi_curl *curl, wi_http_headers *headers, const char *line)
+{
+    struct curl_slist *longer = line ? curl->slist_append(headers->list, line) : NULL;
+    if (longer)
+        headers->list = longer;
+    return longer != NULL;
+}
+
+/*
+ * libcurl goes through the list a dozen times per request, so the two lines that all requests have
+ * are one entry of it, which is sent as it stands.
+ */
+wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encoding)
+{
+    const wi_curl *curl;
+    wi_http_headers *headers = calloc(1, sizeof *headers);
+    if (!headers || wi_curl_load(&curl, NULL) != WEIR_OK) {
+        free(headers);
+        return NULL;
+    }
+    wi_buf line = WI_BUF_INIT;
+    if (accept_encoding)
+        put_encodings(curl, &line);
+    if (accept_encoding && user_agent)
+        wi_buf_puts(&line, "\r\n");
+    if (user_agent) {
+        wi_buf_puts(&line, "User-Agent: ");
+        wi_buf_puts(&line, user_agent);
+    }
+    if (line.len && !append(curl, headers, wi_buf_cstr(&line))) {
+        free(headers);
+        headers = NULL;
+    }
+    wi_buf_fini(&line);
+    return headers;
+}
+
+wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line)
+{
+    const wi_curl *curl;
+    char *copy = strdup(line);
+    bool ok = copy && wi_curl_load(&curl, NULL) == WEIR_OK;
+    if (ok) {
+        /* libcurl takes "Name:" as "leave this header out", and "Name;" as an empty one. */
+        char *colon = strchr(copy, ':');
+        if (colon && colon[1 + strspn(colon + 1, " \t")] == '\0')
+            strcpy(colon, ";");
+        ok = append(curl, headers, copy);
+    }
+    free(copy);
+    if (!ok) {
+        wi_http_headers_free(headers);
+        return NULL;
+    }
+    return headers;
+}
+
+void wi_http_headers_free(wi_http_headers *headers)
+{
+    const wi_curl *curl;
+    if (!headers || wi_curl_load(&curl, NULL) != WEIR_OK)
+        return;
+    curl->slist_free_all(headers->list);
+    free(headers);
+}
