@@ -233,6 +233,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->paused_at = 0;
     exchange->header_bytes = 0;
     exchange->http_status = 0;
+    exchange->in_headers = false;
     exchange->ends_with = WEIR_OK;
     exchange->text[0] = '\0';
     exchange->started = wi_loop_now(http->loop);

@@ -30,9 +30,12 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         if (space && line + len - space >= 4)
             wi_text_parse_i64(space + 1, 3, &status);
         exchange->http_status = (int)status;
+        exchange->in_headers = true;
         events->begin(exchange->arg, exchange->http_status);
         return size * n;
     }
+    if (!len)
+        exchange->in_headers = false;
     const char *colon = memchr(line, ':', len);
     if (!colon)
         return size * n;
@@ -210,11 +213,22 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     http->events.done(exchange->arg, &result);
 }
 
+/* What libcurl takes for a whole answer, or for want of memory, when the headers did not end. */
+static weir_status status_in_headers(wi_http_exchange *exchange, CURLcode code)
+{
+    if (code != CURLE_OK && code != CURLE_OUT_OF_MEMORY)
+        return status_of(code);
+    snprintf(exchange->text, sizeof exchange->text, "%s",
+             code == CURLE_OK ? "the connection was closed amid the headers"
+                              : "a header line of more than 100 KiB");
+    return code == CURLE_OK ? WEIR_TRUNCATED : WEIR_TOOLARGE;
+}
+
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
 {
     if (exchange->state != EXCHANGE_ACTIVE)
         return; /* its end was decided before */
-    weir_status status = status_of(code);
+    weir_status status = exchange->in_headers ? status_in_headers(exchange, code) : status_of(code);
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
         snprintf(exchange->text, sizeof exchange->text,

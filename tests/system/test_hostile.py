@@ -89,7 +89,15 @@ def test_a_close_before_anything(weir, hostile):
 
 
 def test_a_close_mid_header(weir, hostile):
-    assert fails(weir, hostile(b"HTTP/1.1 200 OK\r\nContent-Le").url)["error"]
+    row = fails(weir, hostile(b"HTTP/1.1 200 OK\r\nContent-Le").url)
+    assert "too early" in row["error"] and "headers" in row["error"]
+
+
+def test_a_compressed_body_cut_short(weir, hostile):
+    """Nothing but the compressed data themselves tells that they are not whole."""
+    data = gzip.compress(b"0123456789" * 1000)
+    server = hostile(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + data[:-20])
+    assert "too early" in fails(weir, server.url)["error"]
 
 
 def test_a_body_without_a_length_ends_with_the_connection(weir, hostile):
@@ -103,13 +111,12 @@ def test_a_body_without_a_length_ends_with_the_connection(weir, hostile):
     b"garbage\r\n\r\n", b"\x00\x01\x02\x03" * 100, b"SSH-2.0-OpenSSH_9.2\r\n",
     b"HTTP/9.9 200 OK\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 99999 X\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhello",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\nx",
     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nno gzip",
-    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 10000)[:20],
     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff",
-], ids=range(13))
+], ids=range(12))
 def test_garbage(weir, hostile, data):
     fails(weir, hostile(data).url)
 
@@ -190,12 +197,12 @@ def test_endless_interim_answers(weir, hostile):
 
 
 def bomb(megabytes):
-    pack = zlib.compressobj(9, zlib.DEFLATED, 31)
+    pack = zlib.compressobj(6, zlib.DEFLATED, 31)
     return b"".join([pack.compress(bytes(1 << 20)) for _ in range(megabytes)] + [pack.flush()])
 
 
 def test_a_gzip_bomb(weir, hostile):
-    data = bomb(200)
+    data = bomb(80)
     assert len(data) < 1 << 20
     server = hostile(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" %
                      len(data) + data)
@@ -203,7 +210,7 @@ def test_a_gzip_bomb(weir, hostile):
 
 
 def test_a_bomb_in_a_bomb(weir, hostile):
-    data = gzip.compress(gzip.compress(bomb(50)))
+    data = gzip.compress(gzip.compress(bomb(20)))
     server = hostile(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip, gzip\r\n"
                      b"Content-Length: %d\r\n\r\n" % len(data) + data)
     assert "--max-body" in fails(weir, server.url, "--max-body", "10M")["error"]
