@@ -166,13 +166,19 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
 
 /* ---- an exchange's events ---- */
 
-static void forget_content(wi_fetch_item *f)
+static void forget_body(wi_fetch_item *f)
 {
     if (f->content.len)
         wi_lane_shrink(f->lane->lane, &f->item, f->content.len);
-    wi_buf_clear(&f->content);
-    wi_buf_clear(&f->lines);
+    wi_buf_fini(&f->content);
     f->content_kind = WI_ABSENT;
+}
+
+static void forget_content(wi_fetch_item *f)
+{
+    forget_body(f);
+    f->whole = false;
+    wi_buf_clear(&f->lines);
 }
 
 static void on_begin(void *arg, int http_status)
@@ -325,6 +331,7 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
     attempt->overload = result->status == WEIR_TIMEDOUT || result->status == WEIR_CONNECT;
     f->status = result->http_status;
+    forget_body(f);
 }
 
 static void on_done(void *arg, const wi_http_result *result)
@@ -336,7 +343,8 @@ static void on_done(void *arg, const wi_http_result *result)
         .duration = result->duration,
     };
     f->exchange = NULL;
-    if (result->status == WEIR_OK)
+    f->whole = result->status == WEIR_OK;
+    if (f->whole)
         judge_status(f, &attempt);
     else
         judge_failure(f, result, &attempt);
