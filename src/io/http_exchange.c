@@ -239,6 +239,9 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         if (exchange->header_bytes > WI_HTTP_MAX_HEADERS)
             snprintf(exchange->text, sizeof exchange->text, "headers of more than %zu KiB",
                      WI_HTTP_MAX_HEADERS >> 10);
+    } else if (strncmp(exchange->text, "Unsupported proxy", 17) == 0) {
+        /* libcurl repeats it whole, with its password */
+        snprintf(exchange->text, sizeof exchange->text, "the proxy is no URL that can be used");
     } else if (status != WEIR_OK && !exchange->text[0]) {
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));
