@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "help.h"
 #include "term.h"
 #include "units.h"
@@ -412,7 +413,7 @@ bool options_parse(const command *cmd, void *args, int argc, char **argv, int *e
         return true;
     case OPTIONS_HELP:
         help_short(stdout, cmd, term_style_for(TERM_COLOR_AUTO, STDOUT_FILENO));
-        *exit_code = 0;
+        *exit_code = output_finish(cmd);
         break;
     default:
         *exit_code =

@@ -216,7 +216,8 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     if (code != CURLUE_OK) {
         exchange->origin_len = 0;
         wi_list_prepend(&http->idle, &exchange->node);
-        return wi_fail(err, WEIR_INVALID, "\"%.200s\" is not a URL: %s", request->url,
+        /* It is not repeated: it may hold a password. */
+        return wi_fail(err, WEIR_INVALID, "the URL cannot be used: %s",
                        http->curl->url_strerror(code));
     }
     http->curl->easy_setopt(easy, CURLOPT_CURLU, exchange->parts);
@@ -234,6 +235,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->paused_at = 0;
     exchange->header_bytes = 0;
     exchange->http_status = 0;
+    exchange->in_headers = false;
     exchange->ends_with = WEIR_OK;
     exchange->text[0] = '\0';
     exchange->started = wi_loop_now(http->loop);

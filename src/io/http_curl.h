@@ -60,7 +60,7 @@ struct wi_http_exchange {
     struct curl_slist *forget_name;
     size_t header_bytes;
     int http_status;
-    bool in_headers; /* of an answer that has begun */
+    bool in_headers; /* a status line came, the empty line after the headers did not */
     bool resume;
     bool aborted;
     bool once;

@@ -112,8 +112,8 @@ void wi_exchange_listen(wi_http_exchange *exchange)
 static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
 {
     switch (code) {
-    case CURLE_OK:
-        return WEIR_OK;
+    case CURLE_OK: /* also for an answer that ends before its headers do */
+        return exchange->in_headers ? WEIR_TRUNCATED : WEIR_OK;
     case CURLE_OUT_OF_MEMORY: /* also what libcurl says of a line longer than it takes */
         return exchange->in_headers ? WEIR_TOOLARGE : WEIR_NOMEM;
     case CURLE_URL_MALFORMAT:        /* ours, or one that an answer led to; */
@@ -204,7 +204,7 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     if (exchange->asks && status == WEIR_RESOLVE)
         fail_waiting(exchange);
     wi_exchange_name_answered(exchange, false);
-    int64_t now = wi_loop_now(http->loop);
+    int64_t now = wi_loop_clock(http->loop); /* much may have happened in this turn */
     int64_t paused = exchange->paused_at ? now - exchange->paused_at : 0;
     char text[CURL_ERROR_SIZE + 64];
     wi_text_printable(text, sizeof text, exchange->text, strlen(exchange->text));
@@ -236,7 +236,13 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
             snprintf(exchange->text, sizeof exchange->text, "headers of more than %zu KiB",
                      WI_HTTP_MAX_HEADERS >> 10);
     } else if (status == WEIR_TOOLARGE) {
-        snprintf(exchange->text, sizeof exchange->text, "a header of more than 100 KiB");
+        snprintf(exchange->text, sizeof exchange->text, "a header line of more than 100 KiB");
+    } else if (status != WEIR_OK && code == CURLE_OK) {
+        snprintf(exchange->text, sizeof exchange->text,
+                 "the connection was closed amid the headers");
+    } else if (strncmp(exchange->text, "Unsupported proxy", 17) == 0) {
+        /* libcurl repeats it whole, with its password */
+        snprintf(exchange->text, sizeof exchange->text, "the proxy is no URL that can be used");
     } else if (status != WEIR_OK && !exchange->text[0]) {
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));

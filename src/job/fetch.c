@@ -26,20 +26,21 @@ struct wi_fetch_lane {
 /* ---- from a row to a request ---- */
 
 /* scheme://host:port in small letters, without what stands before an '@'. */
-static weir_status origin_of(const char *url, wi_buf *origin, weir_error *err)
+static weir_status origin_of(const char *url, const char *shown, wi_buf *origin, weir_error *err)
 {
     size_t scheme = strncasecmp(url, "http://", 7) == 0    ? 7
                     : strncasecmp(url, "https://", 8) == 0 ? 8
                                                            : 0;
     if (!scheme)
-        return wi_fail(err, WEIR_INVALID, "\"%.100s\" is not a URL with http:// or https://", url);
+        return wi_fail(err, WEIR_INVALID, "\"%.100s\" is not a URL with http:// or https://",
+                       shown);
     const char *start = url + scheme;
     const char *end = start + strcspn(start, "/?#\\");
     const char *at = memrchr(start, '@', (size_t)(end - start));
     if (at)
         start = at + 1;
     if (start == end || *start == ':')
-        return wi_fail(err, WEIR_INVALID, "\"%.100s\" names no host", url);
+        return wi_fail(err, WEIR_INVALID, "\"%.100s\" names no host", shown);
     wi_buf_append(origin, url, scheme);
     wi_buf_append(origin, start, (size_t)(end - start));
     if (origin->failed)
@@ -50,14 +51,14 @@ static weir_status origin_of(const char *url, wi_buf *origin, weir_error *err)
     return WEIR_OK;
 }
 
-static weir_status check_url(const char *url, size_t len, weir_error *err)
+static weir_status check_url(const char *url, size_t len, const char *shown, weir_error *err)
 {
     if (len > MAX_URL)
         return wi_fail(err, WEIR_TOOLARGE, "a URL of %zu bytes; at most %d are sent", len, MAX_URL);
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)url[i] <= ' ' || url[i] == 0x7f)
             return wi_fail(err, WEIR_INVALID,
-                           "the URL \"%.100s\" has a %s in it; write it as %%%02X", url,
+                           "the URL \"%.100s\" has a %s in it; write it as %%%02X", shown,
                            url[i] == ' ' ? "space" : "control character", (unsigned char)url[i]);
     return WEIR_OK;
 }
@@ -99,12 +100,12 @@ static weir_status make_url(wi_fetch_item *f, const wi_scope *scope, wi_buf *ori
         f->shown = wi_buf_take(&shown, &(size_t){0});
     wi_buf_fini(&url);
     wi_buf_fini(&shown);
-    if (status == WEIR_OK)
-        status = check_url(f->url, len, err);
-    if (status == WEIR_OK)
-        status = origin_of(f->url, origin, err);
-    if (status == WEIR_OK && !hide_userinfo(&f->shown, f->url))
+    if (status == WEIR_OK && !hide_userinfo(&f->shown, f->url)) /* before any message shows it */
         status = wi_fail_nomem(err);
+    if (status == WEIR_OK)
+        status = check_url(f->url, len, wi_fetch_shown(f), err);
+    if (status == WEIR_OK)
+        status = origin_of(f->url, wi_fetch_shown(f), origin, err);
     return status;
 }
 
@@ -166,13 +167,19 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
 
 /* ---- an exchange's events ---- */
 
-static void forget_content(wi_fetch_item *f)
+static void forget_body(wi_fetch_item *f)
 {
     if (f->content.len)
         wi_lane_shrink(f->lane->lane, &f->item, f->content.len);
-    wi_buf_clear(&f->content);
-    wi_buf_clear(&f->lines);
+    wi_buf_fini(&f->content);
     f->content_kind = WI_ABSENT;
+}
+
+static void forget_content(wi_fetch_item *f)
+{
+    forget_body(f);
+    f->whole = false;
+    wi_buf_clear(&f->lines);
 }
 
 static void on_begin(void *arg, int http_status)
@@ -325,6 +332,7 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
     attempt->overload = result->status == WEIR_TIMEDOUT || result->status == WEIR_CONNECT;
     f->status = result->http_status;
+    forget_body(f);
 }
 
 static void on_done(void *arg, const wi_http_result *result)
@@ -336,7 +344,8 @@ static void on_done(void *arg, const wi_http_result *result)
         .duration = result->duration,
     };
     f->exchange = NULL;
-    if (result->status == WEIR_OK)
+    f->whole = result->status == WEIR_OK;
+    if (f->whole)
         judge_status(f, &attempt);
     else
         judge_failure(f, result, &attempt);

@@ -55,12 +55,21 @@ static weir_status add_template(const char *text, size_t len, wi_template_mode m
     return status;
 }
 
+/* What is no URL may hold a password all the same. */
+static weir_status refuse_url(const char *text, weir_error *err)
+{
+    const char *host = strstr(text, "://");
+    host = host ? host + 3 : text;
+    const char *at = memrchr(host, '@', strcspn(host, "/?#"));
+    return wi_fail(err, WEIR_INVALID, "URL: \"%.*s%.200s\" does not begin with http:// or https://",
+                   (int)(host - text), text, at ? at + 1 : host);
+}
+
 static weir_status add_url(wi_fetch *fetch, const char *text, weir_error *err)
 {
     bool has_scheme = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
     if (!has_scheme && text[0] != '{')
-        return wi_fail(err, WEIR_INVALID, "URL: \"%.200s\" does not begin with http:// or https://",
-                       text);
+        return refuse_url(text, err);
     weir_status status = add_template(text, strlen(text), WI_TEMPLATE_URL, "URL", &fetch->urls,
                                       &fetch->urls_len, err);
     if (status != WEIR_OK)

@@ -146,7 +146,7 @@ static void put_headers(const wi_fetch_item *f, wi_batch *batch, size_t column)
 static void put_body(wi_fetch_item *f, wi_batch *batch, size_t body, size_t encoding)
 {
     wi_batch_put_null(batch, encoding);
-    if (!f->status || f->saved || !wi_fetch_classify(f)) {
+    if (!f->whole || f->saved || !wi_fetch_classify(f)) {
         wi_batch_put_null(batch, body);
         return;
     }

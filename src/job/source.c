@@ -37,6 +37,7 @@ struct wi_source {
     int64_t rows_read;
     bool hungry; /* a taker went away empty-handed */
     bool ended;
+    bool whole; /* because there was no more, not because it was stopped */
     bool stopped;
     weir_error failure;
     weir_status status;
@@ -88,6 +89,7 @@ static void end(wi_source *source, weir_status status, const weir_error *err)
 {
     pthread_mutex_lock(&source->lock);
     source->ended = true;
+    source->whole = status == WEIR_OK && !source->stopped;
     if (status != WEIR_OK && !source->stopped) {
         source->status = status;
         source->failure = *err;
@@ -255,7 +257,7 @@ weir_status wi_source_next(wi_source *source, wi_block *block, bool *is_end, wei
         if (batch)
             put_ahead(source, batch);
         else
-            source->ended = true;
+            source->ended = source->whole = true;
     }
     *is_end = wi_source_take(source, block) != WI_SOURCE_BLOCK;
     return WEIR_OK;
@@ -277,7 +279,7 @@ void wi_source_numbers_get(wi_source *source, wi_source_numbers *numbers)
     int64_t choices = (int64_t)source->options.choices;
     int64_t rows = source->rows_read;
     numbers->taken = (int64_t)source->number;
-    numbers->ended = source->ended || !source->input;
+    numbers->ended = source->whole || !source->input;
     pthread_mutex_unlock(&source->lock);
     if (!source->input) {
         numbers->total = numbers->read = numbers->estimate = choices;

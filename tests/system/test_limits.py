@@ -161,6 +161,7 @@ def test_max_body(weir, api):
     assert [len(row["body"] or "") for row in rows[:2]] == [999, 1000]
     for row in rows[2:]:
         assert "--max-body" in row["error"] and row["attempts"] == 1
+        assert row["body"] is None
 
 
 def run_measured(weir, *args, **options):
