@@ -47,8 +47,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         value++;
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
-    if (exchange->in_headers &&
-        wi_text_equal_nocase(line, (size_t)(colon - line), "content-encoding"))
+    if (colon - line == 16 && exchange->in_headers &&
+        wi_text_equal_nocase(line, 16, "content-encoding"))
         wi_content_add(&exchange->content, value, (size_t)(end - value));
     events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
     return size * n;
@@ -236,13 +236,14 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         return; /* its end was decided before */
     wi_http_content *content = &exchange->content;
     weir_status status = status_of(exchange, code);
-    if (status == WEIR_OK)
-        wi_content_finish(content);
+    bool undecoded = status == WEIR_OK
+                         ? !wi_content_finish(content)
+                         : exchange->aborted && !exchange->in_headers && content->fault != WEIR_OK;
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
         snprintf(exchange->text, sizeof exchange->text,
                  "the connection was closed before an answer came");
-    } else if (content->fault != WEIR_OK && (status == WEIR_OK || exchange->aborted)) {
+    } else if (undecoded) {
         status = content->fault;
         snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
     } else if (exchange->aborted) {
