@@ -99,7 +99,8 @@ static void item_done(wi_lane *lane, wi_item *item, wi_outcome outcome)
     if (lane->outbox_len++ == 0)
         wi_timer_set(&lane->outbox_timer, wi_loop_now(lane->loop) + OUTBOX_DELAY);
     lane->outbox_bytes += item->charged;
-    if (lane->outbox_len >= OUTBOX_ITEMS || lane->outbox_bytes >= OUTBOX_BYTES)
+    if (lane->outbox_len >= OUTBOX_ITEMS || lane->outbox_bytes >= OUTBOX_BYTES ||
+        wi_budget_is_pressed(lane->shared.budget))
         hand_over(lane);
 }
 
@@ -294,11 +295,17 @@ static void start(wi_lane *lane, wi_item *item)
     lane->shared.kind->start(lane->state, item);
 }
 
+/* Asked to stop, but not yet stopped; a poke is on its way. */
+static bool is_stopping(const wi_lane *lane)
+{
+    return atomic_load_explicit(lane->shared.stopping, memory_order_relaxed) > lane->stopped_at;
+}
+
 /* Starts what the gate lets through from one queue; *again: when to come back. */
 static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
 {
     size_t started = 0;
-    while (!wi_list_empty(&q->items)) {
+    while (!wi_list_empty(&q->items) && !is_stopping(lane)) {
         wi_item *item = wi_container_of(q->items.next, wi_item, node);
         bool tight = wi_budget_is_tight(lane->shared.budget);
         if (tight && !is_awaited(lane, item))
