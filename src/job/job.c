@@ -148,7 +148,7 @@ static void on_deadline(void *arg)
 
 /* ---- between the parts ---- */
 
-static void on_relieved(void *arg)
+static void on_memory(void *arg)
 {
     poke_all(arg);
 }
@@ -389,7 +389,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .errors = job->errors,
         .ordered = !job->options.unordered,
         .fail_fast = job->options.fail_fast,
-        .relieved = on_relieved,
+        .relieved = on_memory,
         .failed = on_first_failure,
         .ended = on_collected,
         .fault = on_fault,
@@ -467,6 +467,7 @@ static weir_status make_lanes(weir_job *job, weir_error *err)
                            ? job->started_at + o->deadline
                            : 0,
         .deadline = on_deadline,
+        .paused = on_memory,
         .ended = on_lane_ended,
         .fault = on_fault,
         .arg = job,
