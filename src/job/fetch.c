@@ -361,7 +361,10 @@ static void on_done(void *arg, const wi_http_result *result)
         judge_failure(f, result, &attempt);
     if (attempt.ok && f->lane->fetch->with_body && !f->lane->fetch->save)
         wi_fetch_classify(f); /* here, where it is done by all lanes side by side */
-    wi_lane_attempt_ended(f->lane->lane, &f->item, &attempt);
+    if (wi_lane_attempt_ended(f->lane->lane, &f->item, &attempt)) {
+        forget_content(f);
+        wi_buf_fini(&f->content);
+    }
 }
 
 /* ---- the kind's functions ---- */
