@@ -264,8 +264,10 @@ static void plan_numbers(weir_job *job)
         lanes = WI_MAX_LANES;
     if (lanes > wanted)
         lanes = wanted;
-    job->lanes_len = (int)lanes;
     job->descriptors = wi_descriptors_plan(wanted, lanes);
+    if (lanes > job->descriptors.in_flight)
+        lanes = job->descriptors.in_flight;
+    job->lanes_len = (int)lanes;
 }
 
 static weir_status format_of_output(const wi_job_options *o, wi_format *format, weir_error *err)

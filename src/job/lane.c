@@ -44,7 +44,6 @@ struct wi_lane {
     wi_list waiting;
     size_t paused_len;
     bool source_ended;
-    bool turned_away; /* the gate has us down as waiting */
     bool finished;
     int stopped_at; /* the value of *stopping that was acted upon */
     wi_list outbox;
@@ -244,14 +243,9 @@ static bool take_more(wi_lane *lane, bool all_held)
 {
     if (lane->source_ended)
         return false;
-    wi_gate_numbers numbers;
-    if (lane->ready_len >= READY_WANTED) {
-        if (!all_held || lane->ready_len >= READY_ACROSS)
-            return false;
-        wi_gate_numbers_get(lane->shared.gate, wi_loop_now(lane->loop), &numbers);
-        if (numbers.origins < 2)
-            return false;
-    }
+    bool across = all_held && lane->ready_len < READY_ACROSS;
+    if (lane->ready_len >= READY_WANTED && !(across && wi_gate_origins(lane->shared.gate) > 1))
+        return false;
     if (wi_budget_is_tight(lane->shared.budget) && !has_nothing(lane))
         return false;
     wi_block block;
@@ -318,7 +312,6 @@ static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
             break;
         int64_t when = WI_FOREVER;
         if (!wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when)) {
-            lane->turned_away = true;
             if (when < *again)
                 *again = when;
             break;
@@ -404,10 +397,6 @@ static void on_pump(wi_defer *defer)
         more = take_more(lane, started == 0);
     } while (more);
     wi_timer_set(&lane->again, again);
-    if (lane->turned_away && !lane->ready_len) {
-        lane->turned_away = false;
-        wi_gate_forget(lane->shared.gate, lane->index);
-    }
     if (lane->source_ended && !lane->ready_len && wi_list_empty(&lane->running) &&
         wi_list_empty(&lane->waiting) && !lane->finished) {
         hand_over(lane);
