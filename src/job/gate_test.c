@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "random.h"
 #include "test.h"
+#include "torture.h"
 
 static bool poked[WI_MAX_LANES];
 static int pokes;
@@ -328,8 +329,30 @@ TEST(all_lanes_come_to_their_end)
     }
 }
 
+static weir_status make_origins(void)
+{
+    wi_gate_options options = {.lanes = 3, .total = 10, .poke = on_poke};
+    wi_gate *gate = NULL;
+    weir_status status = wi_gate_new(&options, &gate, NULL);
+    for (int i = 0; status == WEIR_OK && i < 40; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "origin-%d", i);
+        wi_origin *made = origin(gate, name);
+        status = made ? WEIR_OK : WEIR_NOMEM;
+        if (made)
+            EXPECT_INT(wi_origin_index(made), i);
+    }
+    wi_gate_free(gate);
+    return status;
+}
+
+TEST(survives_lack_of_memory)
+{
+    TORTURE(make_origins());
+}
+
 TESTS(CASE(the_total_is_kept), CASE(an_origin_has_a_limit_of_its_own),
       CASE(beyond_passes_limits_but_not_holds), CASE(one_hold_is_for_all_lanes_and_one_origin),
       CASE(the_rate_is_kept), CASE(a_rate_of_almost_nothing),
       CASE(a_waiting_lane_under_its_share_is_poked), CASE(no_lane_starves),
-      CASE(all_lanes_come_to_their_end))
+      CASE(all_lanes_come_to_their_end), CASE(survives_lack_of_memory))

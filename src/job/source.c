@@ -16,6 +16,7 @@ enum {
     ROWS_PER_BATCH = 128,
     CHUNK = 64 << 10,
 };
+#define MOST_CHOICES ((uint64_t)1 << 32) /* of each row, so that no count can overflow */
 
 struct wi_source {
     wi_source_options options;
@@ -124,7 +125,9 @@ weir_status wi_source_new(const wi_source_options *options, wi_source **out, wei
     pthread_mutex_init(&source->lock, NULL);
     pthread_cond_init(&source->room, NULL);
     weir_status status = WEIR_OK;
-    if (options->input) {
+    if (options->input && options->choices > MOST_CHOICES)
+        status = wi_fail(err, WEIR_INVALID, "more than 2^32 combinations for each input row");
+    if (status == WEIR_OK && options->input) {
         source->chunk = malloc(CHUNK);
         status =
             source->chunk ? wi_input_open(options->input, &source->input, err) : wi_fail_nomem(err);
