@@ -35,8 +35,8 @@ static inline void folder_end(void)
 
 static inline const char *in_folder(const char *name)
 {
-    static char paths[16][1024];
-    static unsigned next;
+    static _Thread_local char paths[16][1024];
+    static _Thread_local unsigned next;
     char *path = paths[next++ % 16];
     snprintf(path, sizeof paths[0], "%s/%s", test_folder, name);
     return path;

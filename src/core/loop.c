@@ -104,6 +104,11 @@ int64_t wi_loop_now(const wi_loop *loop)
     return loop->now;
 }
 
+int64_t wi_loop_clock(const wi_loop *loop)
+{
+    return wi_clock_now(loop->clock);
+}
+
 void wi_loop_stop(wi_loop *loop)
 {
     atomic_store(&loop->stopped, true);

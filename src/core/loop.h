@@ -42,8 +42,9 @@ weir_status wi_loop_turn(wi_loop *loop, bool wait, weir_error *err);
 /* Ends wi_loop_run after the current turn. Any thread. */
 void wi_loop_stop(wi_loop *loop);
 
-/* The time as of this turn. */
+/* The time as of this turn, and the time this very moment. */
 int64_t wi_loop_now(const wi_loop *loop);
+int64_t wi_loop_clock(const wi_loop *loop);
 
 /* ---- timers: called once, at or after their time ---- */
 

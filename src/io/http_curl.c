@@ -174,7 +174,7 @@ static void set_method(wi_http *http, wi_http_exchange *exchange, const wi_http_
         curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-static void exchange_free(wi_http_exchange *exchange)
+void wi_exchange_free(wi_http_exchange *exchange)
 {
     const wi_curl *curl = exchange->http->curl;
     if (exchange->easy)
@@ -198,7 +198,7 @@ static wi_http_exchange *exchange_get(wi_http *http)
     exchange->parts = http->curl->url();
     if (!exchange->easy || !exchange->parts ||
         !wi_timer_init(&exchange->timeout, http->loop, wi_exchange_on_timeout)) {
-        exchange_free(exchange);
+        wi_exchange_free(exchange);
         return NULL;
     }
     set_for_life(http, exchange);
@@ -229,6 +229,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->url = request->url;
     exchange->once = request->once;
     exchange->sent = false;
+    exchange->in_headers = false;
     exchange->resume = false;
     exchange->aborted = false;
     exchange->paused_at = 0;
@@ -242,7 +243,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     if (exchange->timeout_at)
         wi_timer_set(&exchange->timeout, exchange->timeout_at);
     *out = exchange;
-    wi_exchange_enter(exchange);
+    wi_exchange_enter_later(exchange);
     return WEIR_OK;
 }
 
@@ -316,7 +317,7 @@ void wi_http_free(wi_http *http)
         return;
     wi_list *node;
     while ((node = wi_list_shift(&http->idle)))
-        exchange_free(wi_container_of(node, wi_http_exchange, node));
+        wi_exchange_free(wi_container_of(node, wi_http_exchange, node));
     while (!wi_list_empty(&http->shards))
         wi_shard_free(wi_container_of(http->shards.next, wi_shard, all));
     if (http->share)

@@ -38,7 +38,7 @@ typedef struct wi_http_socket {
 
 typedef enum wi_exchange_state {
     EXCHANGE_IDLE,    /* pooled */
-    EXCHANGE_WAITING, /* for a name another one asks for */
+    EXCHANGE_WAITING, /* to enter libcurl, or for a name another one asks for */
     EXCHANGE_ACTIVE,  /* libcurl has it */
     EXCHANGE_ENDING,  /* its end is decided, to be reported by attend */
 } wi_exchange_state;
@@ -65,6 +65,7 @@ struct wi_http_exchange {
     bool aborted;
     bool once;
     bool sent;
+    bool worn; /* libcurl counts the dead connections of a handle's life, and gives up at six */
     long redirects_sent;
     CURLU *parts;      /* the URL last asked for, */
     size_t origin_len; /* which begins with so many bytes of scheme and authority: */
@@ -100,8 +101,8 @@ struct wi_http_headers {
 /* Tells a new handle whom to call. */
 void wi_exchange_listen(wi_http_exchange *exchange);
 
-/* Gives the exchange to libcurl, or to the queue for a name. */
-void wi_exchange_enter(wi_http_exchange *exchange);
+/* Has it enter libcurl at the end of the turn: who starts it may be inside of libcurl. */
+void wi_exchange_enter_later(wi_http_exchange *exchange);
 
 /* libcurl is done with it. */
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
@@ -111,6 +112,10 @@ void wi_exchange_name_answered(wi_http_exchange *exchange, bool known);
 
 void wi_exchange_on_timeout(wi_timer *timer);
 void wi_exchange_on_attend(wi_defer *defer);
+
+/* ---- http_curl.c ---- */
+
+void wi_exchange_free(wi_http_exchange *exchange);
 
 /* ---- http_shard.c ---- */
 

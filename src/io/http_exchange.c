@@ -34,7 +34,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         events->begin(exchange->arg, exchange->http_status);
         return size * n;
     }
-    if (!len)
+    if (len == 0)
         exchange->in_headers = false;
     const char *colon = memchr(line, ':', len);
     if (!colon)
@@ -78,7 +78,9 @@ static int before_request(void *arg, char *peer, char *local, int peer_port, int
     wi_http_exchange *exchange = arg;
     long redirects = 0;
     exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-    if (exchange->once && exchange->sent && redirects <= exchange->redirects_sent) {
+    bool again = exchange->sent && redirects <= exchange->redirects_sent;
+    exchange->worn = exchange->worn || again;
+    if (again && exchange->once) {
         exchange->ends_with = WEIR_RESET;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -107,15 +109,16 @@ void wi_exchange_listen(wi_http_exchange *exchange)
 
 /* ---- the end of an exchange ---- */
 
-static weir_status status_of(CURLcode code)
+static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
 {
     switch (code) {
-    case CURLE_OK:
-        return WEIR_OK;
-    case CURLE_OUT_OF_MEMORY:
-        return WEIR_NOMEM;
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_OK: /* also for an answer that ends before its headers do */
+        return exchange->in_headers ? WEIR_TRUNCATED : WEIR_OK;
+    case CURLE_OUT_OF_MEMORY: /* also what libcurl says of a line longer than it takes */
+        return exchange->in_headers ? WEIR_TOOLARGE : WEIR_NOMEM;
+    case CURLE_URL_MALFORMAT:        /* ours, or one that an answer led to; */
+    case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" is any answer that is none */
+        return exchange->sent ? WEIR_PROTOCOL : WEIR_INVALID;
     case CURLE_LOGIN_DENIED:
         return WEIR_INVALID;
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -184,7 +187,10 @@ static void release(wi_http_exchange *exchange)
         exchange->forget_name = NULL;
     }
     wi_list_remove(&exchange->node);
-    wi_list_prepend(&exchange->http->idle, &exchange->node);
+    if (exchange->worn)
+        wi_exchange_free(exchange);
+    else
+        wi_list_prepend(&exchange->http->idle, &exchange->node);
 }
 
 static void finish(wi_http_exchange *exchange, weir_status status)
@@ -198,7 +204,7 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     if (exchange->asks && status == WEIR_RESOLVE)
         fail_waiting(exchange);
     wi_exchange_name_answered(exchange, false);
-    int64_t now = wi_loop_now(http->loop);
+    int64_t now = wi_loop_clock(http->loop); /* much may have happened in this turn */
     int64_t paused = exchange->paused_at ? now - exchange->paused_at : 0;
     char text[CURL_ERROR_SIZE + 64];
     wi_text_printable(text, sizeof text, exchange->text, strlen(exchange->text));
@@ -209,26 +215,16 @@ static void finish(wi_http_exchange *exchange, weir_status status)
         .duration = now - exchange->started - paused,
         .text = status == WEIR_OK ? "" : text,
     };
+    void *arg = exchange->arg;
     release(exchange);
-    http->events.done(exchange->arg, &result);
-}
-
-/* What libcurl takes for a whole answer, or for want of memory, when the headers did not end. */
-static weir_status status_in_headers(wi_http_exchange *exchange, CURLcode code)
-{
-    if (code != CURLE_OK && code != CURLE_OUT_OF_MEMORY)
-        return status_of(code);
-    snprintf(exchange->text, sizeof exchange->text, "%s",
-             code == CURLE_OK ? "the connection was closed amid the headers"
-                              : "a header line of more than 100 KiB");
-    return code == CURLE_OK ? WEIR_TRUNCATED : WEIR_TOOLARGE;
+    http->events.done(arg, &result);
 }
 
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
 {
     if (exchange->state != EXCHANGE_ACTIVE)
         return; /* its end was decided before */
-    weir_status status = exchange->in_headers ? status_in_headers(exchange, code) : status_of(code);
+    weir_status status = status_of(exchange, code);
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
         snprintf(exchange->text, sizeof exchange->text,
@@ -239,6 +235,11 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         if (exchange->header_bytes > WI_HTTP_MAX_HEADERS)
             snprintf(exchange->text, sizeof exchange->text, "headers of more than %zu KiB",
                      WI_HTTP_MAX_HEADERS >> 10);
+    } else if (status == WEIR_TOOLARGE) {
+        snprintf(exchange->text, sizeof exchange->text, "a header line of more than 100 KiB");
+    } else if (status != WEIR_OK && code == CURLE_OK) {
+        snprintf(exchange->text, sizeof exchange->text,
+                 "the connection was closed amid the headers");
     } else if (strncmp(exchange->text, "Unsupported proxy", 17) == 0) {
         /* libcurl repeats it whole, with its password */
         snprintf(exchange->text, sizeof exchange->text, "the proxy is no URL that can be used");
@@ -254,6 +255,12 @@ static void attend_later(wi_http_exchange *exchange)
     wi_list_remove(&exchange->node);
     wi_list_append(&exchange->http->attention, &exchange->node);
     wi_defer_set(exchange->http->loop, &exchange->http->attend);
+}
+
+void wi_exchange_enter_later(wi_http_exchange *exchange)
+{
+    exchange->state = EXCHANGE_WAITING;
+    attend_later(exchange);
 }
 
 static void end_early(wi_http_exchange *exchange, weir_status status)
@@ -295,8 +302,13 @@ static void resume_now(wi_http_exchange *exchange)
         exchange->timeout_at += paused;
         wi_timer_set(&exchange->timeout, exchange->timeout_at);
     }
-    http->curl->easy_pause(exchange->easy, CURLPAUSE_CONT);
-    wi_defer_set(http->loop, &exchange->shard->drain);
+    /* What libcurl held back is offered from inside this call; if that is refused, libcurl says so
+     * here and only here. */
+    CURLcode code = http->curl->easy_pause(exchange->easy, CURLPAUSE_CONT);
+    if (code != CURLE_OK)
+        wi_exchange_ended(exchange, code);
+    else
+        wi_defer_set(http->loop, &exchange->shard->drain);
 }
 
 /* ---- into libcurl ---- */
@@ -313,7 +325,8 @@ static void ask_name(wi_http_exchange *exchange, wi_http_name *name)
         curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, exchange->forget_name);
 }
 
-void wi_exchange_enter(wi_http_exchange *exchange)
+/* Into libcurl, or into the queue for a name. */
+static void enter(wi_http_exchange *exchange)
 {
     wi_http *http = exchange->http;
     const wi_curl *curl = http->curl;
@@ -349,7 +362,7 @@ void wi_exchange_on_attend(wi_defer *defer)
         if (exchange->state == EXCHANGE_ENDING)
             finish(exchange, exchange->ends_with);
         else if (exchange->state == EXCHANGE_WAITING)
-            wi_exchange_enter(exchange);
+            enter(exchange);
         else if (exchange->resume)
             resume_now(exchange);
     }

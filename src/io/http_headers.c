@@ -1,6 +1,7 @@
 /*
- * http_headers.c: the headers of requests, as libcurl takes them. Its invariant: a line that libcurl
- * acts upon itself, such as credentials, which it keeps from other hosts, is an entry of its own.
+ * http_headers.c: the headers of requests, as libcurl takes them. Its invariant: a line that
+ * libcurl acts upon itself, such as credentials, which it keeps from other hosts, is an entry of
+ * its own.
  */
 #include <stdlib.h>
 #include <string.h>

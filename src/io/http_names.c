@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clock.h"
 
@@ -18,7 +19,7 @@ typedef struct authority {
 
 static authority authority_of(const char *url)
 {
-    authority a = {.https = strncmp(url, "https:", 6) == 0};
+    authority a = {.https = strncasecmp(url, "https:", 6) == 0};
     const char *start = strstr(url, "://");
     start = start ? start + 3 : url;
     const char *end = start + strcspn(start, "/?#");

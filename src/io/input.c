@@ -218,7 +218,7 @@ static weir_status detect(wi_input *input, weir_error *err)
 {
     coding found;
     while ((found = coding_of(input->raw, input->len)) == UNKNOWN) {
-        size_t n;
+        size_t n = 0;
         weir_status status = fill(input, &n, err);
         if (status)
             return status;
@@ -306,7 +306,7 @@ static weir_status decode(wi_input *input, decode_step *step, const char *what, 
         }
         if (input->at < input->len)
             continue;
-        size_t more;
+        size_t more = 0;
         status = fill(input, &more, err);
         if (status)
             return status;

@@ -257,6 +257,7 @@ static weir_status take(wi_reader *reader, const char *row, size_t len, bool tab
         return WEIR_OK;
     if (!wi_reader_clean(reader, &row, &len))
         return wi_fail_nomem(err);
+    wi_buf_clear(&reader->scratch); /* with a failure of the row before */
     cursor c = {
         .reader = reader, .row = row, .at = row, .end = row + len, .first = true, .tabs = tabs};
     return reader->schema ? take_fields(&c, err) : take_header(&c, err);

@@ -218,13 +218,19 @@ static int64_t count_lines(const char *at, size_t len)
     return n;
 }
 
+/* The row at `at` has yet to be looked at: it is new, or could not be taken and is met again. */
+static void begin_scan(wi_reader *reader)
+{
+    reader->scanned = 0;
+    reader->state = 0;
+    reader->breaks = 0;
+}
+
 static void advance(wi_reader *reader, size_t used, int64_t lines)
 {
     reader->at += used;
     reader->line += lines;
-    reader->scanned = 0;
-    reader->state = 0;
-    reader->breaks = 0;
+    begin_scan(reader);
 }
 
 /* Passes over the rest of a row that was too long; false: its end has yet to come. */
@@ -284,6 +290,8 @@ static weir_status step(wi_reader *reader, bool *more, weir_error *err)
     weir_status status = reader->kind->take(reader, row, len, err);
     if (!status)
         advance(reader, used, lines);
+    else
+        begin_scan(reader);
     return status;
 }
 

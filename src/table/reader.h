@@ -52,7 +52,8 @@ wi_schema *wi_reader_schema(const wi_reader *reader);
 
 /*
  * Up to max_rows of the rows that are complete, as a new batch that the caller owns; *out is NULL
- * when no whole row is there. Memory is bounded by what was fed plus one row.
+ * when no whole row is there. Memory is bounded by what was fed plus one row. After WEIR_NOMEM it
+ * may be called again: no row is lost.
  */
 weir_status wi_reader_next(wi_reader *reader, size_t max_rows, wi_batch **out, weir_error *err);
 

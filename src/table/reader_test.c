@@ -1,5 +1,6 @@
 /* reader_test.c: what holds for every format: names, feeding, ending, and plain lines. */
 #include "rows.h"
+#include "torture.h"
 
 TEST(formats_go_by_suffix)
 {
@@ -97,7 +98,81 @@ TEST(a_stream_without_end_is_read_in_little_memory)
     wi_buf_fini(&piece);
 }
 
+/* Reads all of it as it comes, in pieces; fails like the call that failed. */
+static weir_status read_pieces(wi_format format, const char *text)
+{
+    wi_reader *reader = NULL;
+    size_t len = strlen(text);
+    weir_status status = wi_reader_new(format, "in", 40, &reader, NULL);
+    for (size_t at = 0; !status && at <= len; at += 9) {
+        wi_batch *batch = NULL;
+        status = wi_reader_feed(reader, text + at, len - at < 9 ? len - at : 9, NULL);
+        if (!status)
+            status = wi_reader_next(reader, 10, &batch, NULL);
+        wi_batch_unref(batch);
+    }
+    wi_reader_free(reader);
+    return status;
+}
+
+TEST(reading_survives_lack_of_memory)
+{
+    TORTURE(read_pieces(WI_FORMAT_CSV, "a,,c\n1,\"x\"\"y\",3\n\xFF,\"z\"q\n\"open\n,"));
+    TORTURE(read_pieces(WI_FORMAT_TSV,
+                        "a\tb\n1\\t\t2\nthis row has far more bytes than it may have\n"));
+    TORTURE(
+        read_pieces(WI_FORMAT_NDJSON, "{\"a\":1}\n{\"b\\u0041\": [ 1 ]}\n[]\n{\"c\":\"\xFF\"}\n"));
+    TORTURE(read_pieces(WI_FORMAT_LINES, "one\ntwo\xC3\nthree"));
+}
+
+/* The rows of `text`, however often memory ran out on the way: a call that failed is repeated. */
+static void show_stubborn(wi_format format, const char *text, wi_buf *out)
+{
+    wi_reader *reader = NULL;
+    REQUIRE(wi_reader_new(format, "in", 40, &reader, NULL) == WEIR_OK);
+    wi_reader_feed(reader, text, strlen(text), NULL);
+    wi_reader_feed(reader, NULL, 0, NULL);
+    for (long fail_at = 1;; fail_at++) {
+        wi_batch *batch = NULL;
+        torture_left = fail_at;
+        weir_status status = wi_reader_next(reader, 2, &batch, NULL);
+        torture_left = -1;
+        EXPECT(status == WEIR_OK || status == WEIR_NOMEM);
+        for (size_t i = 0; batch && i < wi_batch_rows(batch); i++)
+            show_row(out, batch, i);
+        wi_batch_unref(batch);
+        if (!status && !batch)
+            break;
+        REQUIRE(fail_at < 1000);
+    }
+    wi_reader_free(reader);
+}
+
+TEST(no_row_is_lost_when_memory_comes_back)
+{
+    static const struct {
+        wi_format format;
+        const char *text;
+    } inputs[] = {
+        {WI_FORMAT_CSV, "a,,c\n1,\"x\"\"y\",3\n\xFF,\"z\"q\n4,5,6\n\"open\n,"},
+        {WI_FORMAT_TSV, "a\tb\n1\\t\t2\nthis row has far more bytes than it may have\n3\t4\n"},
+        {WI_FORMAT_NDJSON, "{\"a\":1}\n{\"b\\u0041\": [ 1 ]}\n[]\n{\"c\":\"\xFF\",\"a\":null}\n"},
+        {WI_FORMAT_LINES, "one\ntwo\xC3\nthree"},
+    };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        wi_buf calm = WI_BUF_INIT;
+        wi_buf out = WI_BUF_INIT;
+        size_t len = strlen(inputs[i].text);
+        show_cut(inputs[i].format, 40, inputs[i].text, len, len, 0, &calm);
+        show_stubborn(inputs[i].format, inputs[i].text, &out);
+        EXPECT_STR(wi_buf_cstr(&out), wi_buf_cstr(&calm));
+        wi_buf_fini(&calm);
+        wi_buf_fini(&out);
+    }
+}
+
 TESTS(CASE(formats_go_by_suffix), CASE(lines_are_rows_of_one_column),
       CASE(the_schema_is_known_after_a_header_alone),
       CASE(batches_outlive_their_reader_and_differ_from_row_to_row),
-      CASE(a_stream_without_end_is_read_in_little_memory))
+      CASE(a_stream_without_end_is_read_in_little_memory), CASE(reading_survives_lack_of_memory),
+      CASE(no_row_is_lost_when_memory_comes_back))

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "test.h"
+#include "torture.h"
 
 static wi_schema *schema_of(const char *const *texts, size_t n)
 {
@@ -242,6 +243,30 @@ TEST(a_full_buffer_stays_as_it_was)
     wi_row_writer_free(writer);
 }
 
+static weir_status write_all(wi_format format, const wi_batch *batch)
+{
+    wi_row_writer *writer = NULL;
+    wi_buf out = WI_BUF_INIT;
+    weir_status status = wi_row_writer_new(format, &writer, NULL);
+    if (!status)
+        status = wi_row_writer_optional(writer, "hint", NULL);
+    if (!status) {
+        status = wi_row_writer_append(writer, batch, &out, NULL);
+        EXPECT(status == WEIR_OK || (out.len == 0 && !out.failed));
+    }
+    wi_row_writer_free(writer);
+    wi_buf_fini(&out);
+    return status;
+}
+
+TEST(writing_survives_lack_of_memory)
+{
+    wi_batch *batch = one_of_each();
+    TORTURE(write_all(WI_FORMAT_NDJSON, batch));
+    TORTURE(write_all(WI_FORMAT_CSV, batch));
+    wi_batch_unref(batch);
+}
+
 TEST(other_formats_are_refused)
 {
     wi_row_writer *writer = NULL;
@@ -257,4 +282,4 @@ TESTS(CASE(ndjson_has_every_kind), CASE(csv_has_every_kind),
       CASE(ndjson_holds_nothing_a_terminal_obeys), CASE(doubles_have_three_decimals_at_most),
       CASE(csv_matches_columns_by_name), CASE(ndjson_takes_any_schema_after_another),
       CASE(a_header_alone_is_written_once), CASE(a_full_buffer_stays_as_it_was),
-      CASE(other_formats_are_refused))
+      CASE(writing_survives_lack_of_memory), CASE(other_formats_are_refused))

@@ -61,7 +61,7 @@ TEST(extends_without_touching_the_base)
 TEST(has_a_cap)
 {
     static wi_name names[WI_SCHEMA_MAX_COLUMNS + 1];
-    static char texts[WI_SCHEMA_MAX_COLUMNS + 1][8];
+    static char texts[WI_SCHEMA_MAX_COLUMNS + 1][16];
     for (int i = 0; i <= WI_SCHEMA_MAX_COLUMNS; i++) {
         snprintf(texts[i], sizeof texts[i], "c%d", i);
         names[i] = name(texts[i]);
