@@ -138,7 +138,8 @@ def test_text_is_a_string(weir, api):
     assert row["body"] == text and "body_encoding" not in row
 
 
-@pytest.mark.parametrize("data", [bytes(range(256)), b"a\0b", b"\xff", b"\xc3", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("data", [bytes(range(256)), b"a\0b", b"\xff", b"\xc3", b"\xed\xa0\x80"],
+                         ids=["all bytes", "NUL", "0xff", "half a character", "a surrogate"])
 def test_anything_else_is_base64(weir, api, data):
     row = body_of(weir, api, data, "application/octet-stream").rows[0]
     assert row["body_encoding"] == "base64"
