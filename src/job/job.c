@@ -526,6 +526,8 @@ void weir_job_free(weir_job *job)
         weir_job_stop(job, WEIR_STOP_NOW);
         weir_job_wait(job, -1, NULL);
     }
+    if (job->source)
+        wi_source_join(job->source); /* before the lanes, which it pokes with its last breath */
     for (int i = 0; i < job->lanes_len; i++)
         wi_lane_free(job->lanes[i]);
     wi_collector_free(job->collector);
