@@ -35,7 +35,8 @@ def test_tsv(weir, api):
 
 
 def test_ndjson_keeps_what_it_holds(weir, api):
-    line = '{"id": 1, "big": 123456789012345678901234567890, "pi": 3.10, "deep": {"a": [null, true]}}'
+    line = ('{"id": 1, "big": 123456789012345678901234567890, "pi": 3.10, '
+            '"deep": {"a": [null, true]}}')
     done = fetch(weir, api, line + "\n\n" + '{"id": "two", "other": 1}\n', "--input-format",
                  "ndjson")
     assert done.returncode == 0, done.log

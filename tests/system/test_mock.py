@@ -35,9 +35,9 @@ def test_products(mock):
         == [5, 6, 7, 8]
 
 
-@pytest.mark.parametrize("method,path,status", [("POST", "/products", 201), ("PUT", "/products/1", 200),
-                                                ("PATCH", "/products/1", 200),
-                                                ("DELETE", "/products/1", 204)])
+@pytest.mark.parametrize("method,path,status", [
+    ("POST", "/products", 201), ("PUT", "/products/1", 200), ("PATCH", "/products/1", 200),
+    ("DELETE", "/products/1", 204)])
 def test_products_can_be_sent(mock, method, path, status):
     assert ask(mock(), path, method, b'{"name": "x"}')[0] == status
 
@@ -164,9 +164,9 @@ def test_a_port_that_is_taken(weir, mock):
     assert "Address already in use" in done.log and "another port" in done.log
 
 
-@pytest.mark.parametrize("args", [["--errors", "200%"], ["--error-kinds", "fire"], ["--port", "70000"],
-                                  ["--error-kinds", "500"], ["x"], ["--latency", "long"],
-                                  ["--products", "0"]])
+@pytest.mark.parametrize("args", [
+    ["--errors", "200%"], ["--error-kinds", "fire"], ["--port", "70000"],
+    ["--error-kinds", "500"], ["x"], ["--latency", "long"], ["--products", "0"]])
 def test_options_that_make_no_sense(weir, args):
     done = weir("mock", "--port", "0", *args)
     assert done.returncode == 2 and args[0] in done.log

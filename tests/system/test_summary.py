@@ -140,7 +140,8 @@ def test_waiting_is_added_up(weir, mock):
     """50 waits of 100 ms at least, which overlap."""
     done = weir("fetch", mock("--latency", "100ms").url + "/products/{1..50}", "-j", "50")
     waits, waited, unit, times = re.search(
-        r"([\d,]+) waits, ([\d.]+) (m?s) of waiting, in .*: ([\d.,]+)× overlapped", done.log).groups()
+        r"([\d,]+) waits, ([\d.]+) (m?s) of waiting, in .*: ([\d.,]+)× overlapped",
+        done.log).groups()
     assert waits == "50" and unit == "s" and float(waited) >= 5
     assert float(times) > 1
     elapsed = sum(row["elapsed_ms"] for row in done.rows)
