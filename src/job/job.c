@@ -553,10 +553,12 @@ void weir_job_free(weir_job *job)
         weir_job_stop(job, WEIR_STOP_NOW);
         weir_job_wait(job, -1, NULL);
     }
-    wi_source_free(job->source); /* first: its thread may be about to poke the lanes */
+    if (job->source)
+        wi_source_join(job->source); /* before the lanes, which it pokes with its last breath */
     for (int i = 0; i < job->lanes_len; i++)
         wi_lane_free(job->lanes[i]);
     wi_collector_free(job->collector);
+    wi_source_free(job->source);
     wi_sink_free(job->rows);
     wi_sink_free(job->errors);
     wi_gate_free(job->gate);

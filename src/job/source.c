@@ -145,13 +145,19 @@ weir_status wi_source_new(const wi_source_options *options, wi_source **out, wei
     return WEIR_OK;
 }
 
+void wi_source_join(wi_source *source)
+{
+    wi_source_stop(source);
+    if (source->started)
+        pthread_join(source->thread, NULL);
+    source->started = false;
+}
+
 void wi_source_free(wi_source *source)
 {
     if (!source)
         return;
-    wi_source_stop(source);
-    if (source->started)
-        pthread_join(source->thread, NULL);
+    wi_source_join(source);
     for (size_t i = 0; i < source->ahead_len; i++)
         wi_batch_unref(source->ahead[(source->ahead_first + i) % READ_AHEAD]);
     wi_batch_unref(source->first);
