@@ -6,7 +6,7 @@
 set -eu
 
 base="build-essential meson ninja-build pkg-config libcurl4-openssl-dev zlib1g-dev libzstd-dev
-    libxxhash-dev libmicrohttpd-dev python3-pytest nginx openssl ca-certificates"
+    libbrotli-dev libxxhash-dev libmicrohttpd-dev python3-pytest nginx openssl ca-certificates"
 dev="clang clang-format clang-tidy libclang-rt-dev mandoc shellcheck"
 
 case ${1-} in

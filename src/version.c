@@ -4,6 +4,7 @@
  */
 #include "weir/version.h"
 
+#include <brotli/decode.h>
 #include <stdio.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -21,7 +22,8 @@ const char *weir_version(void)
 const char *weir_version_details(void)
 {
     static _Thread_local char text[400];
-    snprintf(text, sizeof text, "%s\nzlib %s\nlibzstd %s\n", wi_http_version(), zlibVersion(),
-             ZSTD_versionString());
+    uint32_t br = BrotliDecoderVersion();
+    snprintf(text, sizeof text, "%s\nzlib %s\nlibzstd %s\nlibbrotli %u.%u.%u\n", wi_http_version(),
+             zlibVersion(), ZSTD_versionString(), br >> 24, br >> 12 & 0xfff, br & 0xfff);
     return text;
 }

@@ -3,8 +3,7 @@
  *
  * Start an exchange, be called back exactly once when it has ended, cancel it in between. Nothing
  * above src/io knows which transport runs; today it is libcurl (http_curl.c), HTTP/1.1 and, where
- * the server offers it over TLS, HTTP/2; bodies arrive decoded (gzip, deflate, br, zstd as libcurl
- * was built).
+ * the server offers it over TLS, HTTP/2; bodies arrive decoded (decoder.h), whatever was asked for.
  *
  * A client and its exchanges belong to its loop's thread. Callbacks come from the loop, never from
  * inside start, cancel or resume, so each of these may be called from any callback.

@@ -24,10 +24,9 @@ const char *wi_http_version(void)
     if (wi_curl_load(&curl, &err) != WEIR_OK)
         return "libcurl (not there)";
     const curl_version_info_data *info = curl->version_info(CURLVERSION_NOW);
-    snprintf(text, sizeof text, "libcurl %s (%s%s%s)", info->version,
+    snprintf(text, sizeof text, "libcurl %s (%s%s)", info->version,
              info->ssl_version ? info->ssl_version : "no TLS",
-             info->features & CURL_VERSION_HTTP2 ? ", HTTP/2" : "",
-             info->features & CURL_VERSION_BROTLI ? ", br" : "");
+             info->features & CURL_VERSION_HTTP2 ? ", HTTP/2" : "");
     return text;
 }
 
@@ -100,7 +99,6 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     curl->easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* http_names.c asks anew */
     curl->easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl->easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
-    curl->easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wi_exchange_listen(exchange);
     set_credentials(curl, easy, &http->options);
@@ -181,6 +179,7 @@ void wi_exchange_free(wi_http_exchange *exchange)
         curl->easy_cleanup(exchange->easy);
     curl->url_cleanup(exchange->parts);
     wi_timer_fini(&exchange->timeout);
+    wi_content_drop(&exchange->content);
     free(exchange);
 }
 
@@ -325,5 +324,6 @@ void wi_http_free(wi_http *http)
     wi_http_drop_sockets(http);
     wi_defer_clear(&http->attend);
     free_options(&http->options);
+    free(http->scratch);
     free(http);
 }

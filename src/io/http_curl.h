@@ -1,8 +1,10 @@
 /*
- * http_curl.h: the transport on libcurl from inside, shared by its three files and nobody else.
+ * http_curl.h: the transport on libcurl from inside, shared by its files and nobody else.
  *
  *   http_curl.c      the client, and what an exchange begins with
  *   http_exchange.c  from there to its end: libcurl's callbacks, names, time-outs, pauses
+ *   http_content.c   what a body is encoded in
+ *   http_headers.c   the headers of requests
  *   http_shard.c     libcurl's sockets and timers on our loop
  *
  * A client spreads its transfers over shards, each a multi handle with at most WI_SHARD_SIZE of
@@ -14,10 +16,15 @@
 #define WI_HTTP_CURL_H
 
 #include "curl_library.h"
+#include "decoder.h"
 #include "http.h"
 #include "http_names.h"
 
-enum { WI_SHARD_SIZE = 64, WI_HTTP_MAX_ORIGIN = 120 };
+enum {
+    WI_SHARD_SIZE = 64,
+    WI_HTTP_MAX_ORIGIN = 120,
+    WI_HTTP_PIECE = 16 << 10, /* of a decoded body; a paused exchange keeps at most one */
+};
 
 typedef struct wi_shard {
     wi_http *http;
@@ -42,6 +49,18 @@ typedef enum wi_exchange_state {
     EXCHANGE_ACTIVE,  /* libcurl has it */
     EXCHANGE_ENDING,  /* its end is decided, to be reported by attend */
 } wi_exchange_state;
+
+/* How the body of an answer is encoded; all zero for most. */
+typedef struct wi_http_content {
+    bool coded; /* else nothing else counts */
+    wi_codings codings;
+    wi_decoder *decoder; /* since the body began */
+    char *kept;          /* a decoded piece that was not taken */
+    size_t kept_len;
+    size_t skip;
+    weir_status fault; /* it cannot be decoded, for this reason: */
+    char why[200];
+} wi_http_content;
 
 struct wi_http_exchange {
     wi_list node; /* in http->idle, a name's waiting, or http->attention */
@@ -73,6 +92,7 @@ struct wi_http_exchange {
     /* what the handle is set up for */
     bool https;
     bool plain_get;
+    wi_http_content content;
     char text[CURL_ERROR_SIZE];
 };
 
@@ -89,6 +109,7 @@ struct wi_http {
     wi_defer attend;
     wi_http_socket **sockets; /* by descriptor */
     size_t sockets_len;
+    char *scratch; /* WI_HTTP_PIECE bytes for decoding, once something was encoded */
     wi_http_names names;
 };
 
@@ -112,6 +133,19 @@ void wi_exchange_name_answered(wi_http_exchange *exchange, bool known);
 
 void wi_exchange_on_timeout(wi_timer *timer);
 void wi_exchange_on_attend(wi_defer *defer);
+
+/* ---- http_content.c ---- */
+
+/* The value of a Content-Encoding header. */
+void wi_content_add(wi_http_content *content, const char *value, size_t len);
+
+/* A chunk of a body that is `coded`, for events.body. */
+wi_http_taken wi_content_body(wi_http_exchange *exchange, const char *bytes, size_t len);
+
+/* The body has ended, if one came. False, with `fault` set: it is not whole. */
+bool wi_content_finish(wi_http_content *content);
+
+void wi_content_drop(wi_http_content *content);
 
 /* ---- http_curl.c ---- */
 

@@ -31,6 +31,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
             wi_text_parse_i64(space + 1, 3, &status);
         exchange->http_status = (int)status;
         exchange->in_headers = true;
+        if (exchange->content.coded)
+            wi_content_drop(&exchange->content);
         events->begin(exchange->arg, exchange->http_status);
         return size * n;
     }
@@ -45,6 +47,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         value++;
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
+    if (colon - line == 16 && exchange->in_headers &&
+        wi_text_equal_nocase(line, 16, "content-encoding"))
+        wi_content_add(&exchange->content, value, (size_t)(end - value));
     events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
     return size * n;
 }
@@ -52,7 +57,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     wi_http_exchange *exchange = arg;
-    switch (exchange->http->events.body(exchange->arg, bytes, size * n)) {
+    wi_http_taken taken = exchange->content.coded
+                              ? wi_content_body(exchange, bytes, size * n)
+                              : exchange->http->events.body(exchange->arg, bytes, size * n);
+    switch (taken) {
     case WI_HTTP_TAKEN:
         return size * n;
     case WI_HTTP_PAUSE:
@@ -179,6 +187,8 @@ void wi_exchange_name_answered(wi_http_exchange *exchange, bool known)
 
 static void release(wi_http_exchange *exchange)
 {
+    if (exchange->content.coded)
+        wi_content_drop(&exchange->content);
     exchange->state = EXCHANGE_IDLE;
     wi_timer_clear(&exchange->timeout);
     if (exchange->forget_name) {
@@ -224,11 +234,18 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
 {
     if (exchange->state != EXCHANGE_ACTIVE)
         return; /* its end was decided before */
+    wi_http_content *content = &exchange->content;
     weir_status status = status_of(exchange, code);
+    bool undecoded = status == WEIR_OK
+                         ? !wi_content_finish(content)
+                         : exchange->aborted && !exchange->in_headers && content->fault != WEIR_OK;
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
         snprintf(exchange->text, sizeof exchange->text,
                  "the connection was closed before an answer came");
+    } else if (undecoded) {
+        status = content->fault;
+        snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
     } else if (exchange->aborted) {
         status = WEIR_TOOLARGE;
         exchange->text[0] = '\0'; /* libcurl only knows that it could not write */

@@ -9,17 +9,6 @@
 #include "buf.h"
 #include "http_curl.h"
 
-static void put_encodings(const wi_curl *curl, wi_buf *line)
-{
-    int features = curl->version_info(CURLVERSION_NOW)->features;
-    wi_buf_puts(line, "Accept-Encoding: ");
-    wi_buf_puts(line, features & CURL_VERSION_LIBZ ? "gzip, deflate" : "identity");
-    if (features & CURL_VERSION_BROTLI)
-        wi_buf_puts(line, ", br");
-    if (features & CURL_VERSION_ZSTD)
-        wi_buf_puts(line, ", zstd");
-}
-
 static bool append(const wi_curl *curl, wi_http_headers *headers, const char *line)
 {
     struct curl_slist *longer = line ? curl->slist_append(headers->list, line) : NULL;
@@ -42,7 +31,7 @@ wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encodin
     }
     wi_buf line = WI_BUF_INIT;
     if (accept_encoding)
-        put_encodings(curl, &line);
+        wi_buf_puts(&line, "Accept-Encoding: " WI_CODINGS_ACCEPTED);
     if (accept_encoding && user_agent)
         wi_buf_puts(&line, "\r\n");
     if (user_agent) {

@@ -4,8 +4,10 @@
  */
 #include "http.h"
 
+#include <brotli/encode.h>
 #include <dirent.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "buf.h"
 #include "server.h"
@@ -17,19 +19,106 @@ static char big_body[BIG];
 
 /* ---- what the server does ---- */
 
-static void reply_gzip(server_connection *c)
+static const char packed_text[] = "packed and unpacked, packed and unpacked, packed";
+
+static size_t pack_zlib(int window_bits, const char *text, size_t len, char *out, size_t size)
 {
-    const char *text = "packed and unpacked";
-    unsigned char packed[200];
     z_stream z = {0};
-    deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    z.next_in = (unsigned char *)text;
-    z.avail_in = (unsigned)strlen(text);
-    z.next_out = packed;
-    z.avail_out = sizeof packed;
-    deflate(&z, Z_FINISH);
+    deflateInit2(&z, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY);
+    z.next_in = (unsigned char *)(uintptr_t)text;
+    z.avail_in = (unsigned)len;
+    z.next_out = (unsigned char *)out;
+    z.avail_out = (unsigned)size;
+    int result = deflate(&z, Z_FINISH);
     deflateEnd(&z);
-    server_reply(c, "200 OK", "Content-Encoding: gzip\r\n", (char *)packed, z.total_out);
+    return result == Z_STREAM_END ? z.total_out : 0;
+}
+
+static size_t pack(const char *coding, const char *text, size_t len, char *out, size_t size)
+{
+    size_t n = size;
+    if (strcmp(coding, "zstd") == 0)
+        return ZSTD_compress(out, size, text, len, 3);
+    if (strcmp(coding, "br") == 0)
+        return BrotliEncoderCompress(5, 22, BROTLI_MODE_TEXT, len, (const uint8_t *)text, &n,
+                                     (uint8_t *)out)
+                   ? n
+                   : 0;
+    return pack_zlib(strcmp(coding, "gzip") == 0 ? 15 + 16 : 15, text, len, out, size);
+}
+
+/* The body whole, with its length, or in chunks, or to the connection's end, of which `len` bytes
+ * are sent. */
+static void send_packed(server_connection *c, const char *coding, const char *how,
+                        const char *packed, size_t len)
+{
+    char head[200];
+    bool chunked = strcmp(how, "chunked") == 0;
+    bool closed = strcmp(how, "closed") == 0;
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nCONTENT-encoding: %s\r\n", coding);
+    server_puts(c, head);
+    snprintf(head, sizeof head, "Content-Length: %zu\r\n", len);
+    server_puts(c, chunked ? "Transfer-Encoding: chunked\r\n" : closed ? "" : head);
+    server_puts(c, "\r\n");
+    for (size_t at = 0; at < len && chunked; at += 3) {
+        size_t n = len - at < 3 ? len - at : 3;
+        snprintf(head, sizeof head, "%zx\r\n", n);
+        server_puts(c, head);
+        server_send(c, packed + at, n);
+        server_puts(c, "\r\n");
+    }
+    if (chunked)
+        server_puts(c, "0\r\n\r\n");
+    else
+        server_send(c, packed, len);
+    if (closed)
+        server_close(c);
+}
+
+/* /packed/CODING/HOW/CUT: the last CUT bytes are left out. */
+static void reply_packed(server_connection *c)
+{
+    char coding[16];
+    char how[16];
+    char packed[256];
+    int cut = 0;
+    if (sscanf(c->path, "/packed/%15[^/]/%15[^/]/%d", coding, how, &cut) != 3)
+        return;
+    size_t len = pack(coding, packed_text, strlen(packed_text), packed, sizeof packed);
+    send_packed(c, coding, how, packed, len - (size_t)cut);
+}
+
+/* /bomb/CODING: big_body, of which little is left. */
+static void reply_bomb(server_connection *c)
+{
+    const char *coding = c->path + strlen("/bomb/");
+    size_t size = BIG;
+    char *packed = malloc(size);
+    size_t len = pack(coding, big_body, BIG, packed, size);
+    send_packed(c, coding, "length", packed, len);
+    free(packed);
+}
+
+/* What is encoded in a way nobody knows, or not at all, in spite of the header. */
+static void reply_coded(server_connection *c)
+{
+    if (server_asks(c, "/coded/none"))
+        server_reply(c, "200 OK", "Content-Encoding: gzip\r\n", "", 0);
+    else if (server_asks(c, "/coded/204"))
+        server_puts(c, "HTTP/1.1 204 No Content\r\nContent-Encoding: br\r\n\r\n");
+    else if (server_asks(c, "/coded/304"))
+        server_puts(c, "HTTP/1.1 304 Not Modified\r\nContent-Encoding: x-odd\r\n\r\n");
+    else if (server_asks(c, "/coded/odd-none"))
+        server_reply(c, "200 OK", "Content-Encoding: x-odd\r\n", "", 0);
+    else if (server_asks(c, "/coded/odd"))
+        server_reply(c, "200 OK", "Content-Encoding: x-\33odd\r\n", "what?", 5);
+    else if (server_asks(c, "/coded/identity"))
+        server_reply(c, "200 OK", "Content-Encoding: identity\r\n", "plain", 5);
+    else if (server_asks(c, "/coded/redirect"))
+        server_reply(c, "302 Found", "Location: /ok\r\nContent-Encoding: gzip\r\n", "void", 4);
+    else if (server_asks(c, "/coded/trailer"))
+        server_puts(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "5\r\nplain\r\n0\r\nContent-Encoding: gzip\r\n\r\n");
 }
 
 static void reply_big_header(server_connection *c, size_t line, size_t lines)
@@ -87,8 +176,12 @@ static void answer(server_connection *c)
         reply_echo(c);
     else if (server_asks(c, "/big"))
         server_reply(c, "200 OK", "", big_body, BIG);
-    else if (server_asks(c, "/gzip"))
-        reply_gzip(c);
+    else if (strncmp(c->path, "/packed/", 8) == 0)
+        reply_packed(c);
+    else if (strncmp(c->path, "/bomb/", 6) == 0)
+        reply_bomb(c);
+    else if (strncmp(c->path, "/coded/", 7) == 0)
+        reply_coded(c);
     else if (server_asks(c, "/chunked"))
         server_puts(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                        "5\r\nhello\r\n6\r\n world\r\n0\r\nTrailer: t\r\n\r\n");
@@ -314,7 +407,6 @@ TEST(whole_answers)
     forget(&a);
     expect_get("/404", WEIR_OK, 404, "no");
     expect_get("/chunked", WEIR_OK, 200, "hello world");
-    expect_get("/gzip", WEIR_OK, 200, "packed and unpacked");
     expect_get("/continue", WEIR_OK, 200, "late");
     end();
 }
@@ -410,8 +502,7 @@ TEST(request_headers)
     EXPECT(strstr(server_last(srv), "\r\nX-One: 1\r\n") != NULL);
     EXPECT(strstr(server_last(srv), "\r\nX-Empty:\r\n") != NULL);
     EXPECT(strstr(server_last(srv), "\r\nUser-Agent: a test\r\n") != NULL);
-    EXPECT(strstr(server_last(srv), "\r\nAccept-Encoding: gzip") != NULL ||
-           strstr(server_last(srv), "\r\nAccept-Encoding: deflate, gzip") != NULL);
+    EXPECT(strstr(server_last(srv), "\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n") != NULL);
     forget(&a);
     get(&a, "/ok");
     EXPECT(strstr(server_last(srv), "X-One") == NULL);
@@ -746,9 +837,9 @@ TEST(pause_and_resume)
     EXPECT_MEM(a.body.data, a.body.len, "hello");
     forget(&a);
     a.take = WI_HTTP_PAUSE;
-    get_with_pause(&a, "/gzip", 0);
+    get_with_pause(&a, "/packed/gzip/length/0", 0);
     EXPECT_INT(a.result.status, WEIR_OK);
-    EXPECT_MEM(a.body.data, a.body.len, "packed and unpacked");
+    EXPECT_MEM(a.body.data, a.body.len, packed_text);
     forget(&a);
     a.take = WI_HTTP_PAUSE;
     get_with_pause(&a, "/big", 0);
@@ -816,6 +907,125 @@ TEST(cancel_while_paused)
     EXPECT_INT(a.done, 1);
     EXPECT_INT(a.result.status, WEIR_CANCELLED);
     forget(&a);
+    expect_get("/ok", WEIR_OK, 200, "hello");
+    end();
+}
+
+/* ---- what bodies are encoded in ---- */
+
+static const char *const all_codings[] = {"gzip", "deflate", "zstd", "br"};
+
+/* Whatever tells where it ends, it is whole; and cut short, it is not. */
+TEST(encoded_bodies)
+{
+    static const char *const ways[] = {"length", "chunked", "closed"};
+    REQUIRE(begin(NULL));
+    for (int i = 0; i < 4 * 3; i++) {
+        char path[100];
+        char packed[256];
+        const char *coding = all_codings[i / 3];
+        int len = (int)pack(coding, packed_text, strlen(packed_text), packed, sizeof packed);
+        for (int cut = 0; cut < len; cut += cut < 3 ? 1 : 5) {
+            snprintf(path, sizeof path, "/packed/%s/%s/%d", coding, ways[i % 3], cut);
+            expect_get(path, cut ? WEIR_TRUNCATED : WEIR_OK, 200, cut ? NULL : packed_text);
+        }
+    }
+    ask a = {0};
+    get(&a, "/packed/br/closed/2");
+    EXPECT(strstr(a.text, "br: the data are cut short") != NULL);
+    forget(&a);
+    end();
+}
+
+TEST(headers_of_encodings)
+{
+    REQUIRE(begin(NULL));
+    expect_get("/coded/none", WEIR_OK, 200, "");
+    expect_get("/coded/204", WEIR_OK, 204, "");
+    expect_get("/coded/304", WEIR_OK, 304, "");
+    expect_get("/coded/odd-none", WEIR_OK, 200, "");
+    expect_get("/coded/identity", WEIR_OK, 200, "plain");
+    expect_get("/coded/trailer", WEIR_OK, 200, "plain");
+    expect_get("/coded/odd", WEIR_UNSUPPORTED, 200, "");
+    expect_get("/coded/redirect", WEIR_PROTOCOL, 302, "");
+    ask a = {0};
+    get(&a, "/coded/odd");
+    EXPECT(strstr(a.text, "\"x-\\x1Bodd\"") != NULL);
+    forget(&a);
+    start_request(&a, &(wi_http_request){.method = "HEAD", .url = url_of("/coded/odd")});
+    finish();
+    EXPECT_INT(a.result.status, WEIR_OK);
+    forget(&a);
+    expect_get("/ok", WEIR_OK, 200, "hello"); /* nothing stays for the next */
+    end();
+    REQUIRE(begin(&(wi_http_options){.follow = true, .max_redirects = 4}));
+    expect_get("/coded/redirect", WEIR_OK, 200, "hello");
+    end();
+}
+
+static int pieces;
+
+/* Every third piece has to be offered again, the last ones of a chunk too. */
+static void pause_every_third(ask *a)
+{
+    a->take = WI_HTTP_TAKEN;
+    if (++pieces % 3 == 0)
+        a->take = WI_HTTP_PAUSE;
+}
+
+TEST(pauses_amid_an_encoded_body)
+{
+    memset(big_body, 'b', sizeof big_body);
+    REQUIRE(begin(NULL));
+    for (int i = 0; i < 4; i++) {
+        char path[40];
+        snprintf(path, sizeof path, "/bomb/%s", all_codings[i]);
+        ask a = {.on_body = pause_every_third};
+        pieces = 0;
+        start_get(&a, path);
+        int pauses = 0;
+        while (under_way > 0) {
+            turn();
+            if (!a.paused)
+                continue;
+            pauses++;
+            a.paused = false;
+            wi_http_resume(a.exchange);
+        }
+        EXPECT_INT(a.result.status, WEIR_OK);
+        EXPECT(pauses >= BIG / (16 << 10) / 3);
+        EXPECT(a.body.len == BIG && memcmp(a.body.data, big_body, BIG) == 0);
+        forget(&a);
+    }
+    end();
+}
+
+TEST(an_encoded_body_that_is_not_wanted)
+{
+    memset(big_body, 'b', sizeof big_body);
+    REQUIRE(begin(NULL));
+    for (int i = 0; i < 4; i++) {
+        char path[40];
+        snprintf(path, sizeof path, "/bomb/%s", all_codings[i]);
+        ask a = {.then = WI_HTTP_ABORT};
+        get(&a, path);
+        EXPECT_INT(a.result.status, WEIR_TOOLARGE);
+        EXPECT_INT(a.body.len, 16 << 10); /* not one piece more was offered */
+        forget(&a);
+        a = (ask){.on_body = cancel_it};
+        get(&a, path);
+        EXPECT_INT(a.result.status, WEIR_CANCELLED);
+        EXPECT_INT(a.body.len, 16 << 10);
+        forget(&a);
+        a = (ask){.take = WI_HTTP_PAUSE};
+        start_get(&a, path);
+        while (!a.paused)
+            turn();
+        wi_http_cancel(a.exchange); /* with a piece kept for it */
+        finish();
+        EXPECT_INT(a.result.status, WEIR_CANCELLED);
+        forget(&a);
+    }
     expect_get("/ok", WEIR_OK, 200, "hello");
     end();
 }
@@ -980,6 +1190,7 @@ TESTS(CASE(whole_answers), CASE(a_big_answer), CASE(a_connection_is_kept),
       CASE(cancel_at_once), CASE(cancel_in_the_midst), CASE(cancel_from_done),
       CASE(start_from_done), CASE(start_from_body), CASE(timeouts), CASE(pause_and_resume),
       CASE(pause_twice_and_abort), CASE(a_pause_does_not_count), CASE(cancel_while_paused),
-      CASE(redirects), CASE(once_is_not_repeated), CASE(kept_connections_die_again_and_again),
-      CASE(a_kept_connection_that_was_closed), CASE(options_that_cannot_be_used),
-      CASE(survives_lack_of_memory))
+      CASE(encoded_bodies), CASE(headers_of_encodings), CASE(pauses_amid_an_encoded_body),
+      CASE(an_encoded_body_that_is_not_wanted), CASE(redirects), CASE(once_is_not_repeated),
+      CASE(kept_connections_die_again_and_again), CASE(a_kept_connection_that_was_closed),
+      CASE(options_that_cannot_be_used), CASE(survives_lack_of_memory))

@@ -14,12 +14,10 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
-enum { RAW_SIZE = 128 * 1024, MAGIC_SIZE = 4 };
+#include "decoder.h"
 
-typedef enum coding { UNKNOWN, PLAIN, GZIP, ZSTD } coding;
+enum { RAW_SIZE = 128 * 1024 };
 
 struct wi_input {
     char *name;
@@ -29,13 +27,12 @@ struct wi_input {
     bool regular; /* a regular file is always ready: no need to ask */
     atomic_int_least64_t position;
     int64_t size;
-    coding coding;
+    bool detected; /* whether there is a decoder is decided */
     bool file_ended;
-    bool inside; /* a gzip member or zstd frame has begun and not ended */
-    size_t at;   /* raw[at..len): read from the file and not yet used */
+    wi_coding coding;
+    wi_decoder *decoder;
+    size_t at; /* raw[at..len): read from the file and not yet used */
     size_t len;
-    z_stream gzip;
-    ZSTD_DStream *zstd;
     char raw[RAW_SIZE];
 };
 
@@ -96,9 +93,7 @@ void wi_input_close(wi_input *input)
 {
     if (!input)
         return;
-    if (input->coding == GZIP)
-        inflateEnd(&input->gzip);
-    ZSTD_freeDStream(input->zstd);
+    wi_decoder_free(input->decoder);
     if (input->fd > STDIN_FILENO)
         close(input->fd);
     if (input->wake >= 0)
@@ -177,143 +172,90 @@ static weir_status fill(wi_input *input, size_t *n, weir_error *err)
 /* ---- what they are coded in ---- */
 
 static const struct {
-    coding coding;
+    wi_coding coding;
     size_t len;
     const char *bytes;
     unsigned char mask; /* of the first byte */
 } magics[] = {
-    {GZIP, 2, "\x1F\x8B", 0xFF},
-    {ZSTD, 4, "\x28\xB5\x2F\xFD", 0xFF},
-    {ZSTD, 4, "\x50\x2A\x4D\x18", 0xF0}, /* a skippable frame */
+    {WI_CODING_GZIP, 2, "\x1F\x8B", 0xFF},
+    {WI_CODING_ZSTD, 4, "\x28\xB5\x2F\xFD", 0xFF},
+    {WI_CODING_ZSTD, 4, "\x50\x2A\x4D\x18", 0xF0}, /* a skippable frame */
 };
 
-/* UNKNOWN: it may be a magic number, but more bytes are needed to know. */
-static coding coding_of(const char *bytes, size_t len)
+typedef enum guess { NONE, PERHAPS, CODED } guess;
+
+/* PERHAPS: more bytes are needed to know. */
+static guess coding_of(const char *bytes, size_t len, wi_coding *coding)
 {
-    coding found = PLAIN;
+    guess found = NONE;
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
         size_t n = len < magics[i].len ? len : magics[i].len;
         if (n && ((unsigned char)bytes[0] & magics[i].mask) != (unsigned char)magics[i].bytes[0])
             continue;
         if (n > 1 && memcmp(bytes + 1, magics[i].bytes + 1, n - 1) != 0)
             continue;
-        if (n == magics[i].len)
-            return magics[i].coding;
-        found = UNKNOWN;
+        found = PERHAPS;
+        if (n == magics[i].len) {
+            *coding = magics[i].coding;
+            return CODED;
+        }
     }
     return found;
 }
 
-static weir_status begin_decoding(wi_input *input, coding found, weir_error *err)
-{
-    if (found == GZIP && inflateInit2(&input->gzip, 15 + 16) != Z_OK)
-        return wi_fail_nomem(err);
-    if (found == ZSTD && !(input->zstd = ZSTD_createDStream()))
-        return wi_fail_nomem(err);
-    input->coding = found;
-    return WEIR_OK;
-}
-
 static weir_status detect(wi_input *input, weir_error *err)
 {
-    coding found;
-    while ((found = coding_of(input->raw, input->len)) == UNKNOWN) {
+    guess found;
+    while ((found = coding_of(input->raw, input->len, &input->coding)) == PERHAPS) {
         size_t n = 0;
         weir_status status = fill(input, &n, err);
         if (status)
             return status;
-        if (!n) {
-            found = PLAIN;
+        if (!n)
             break;
-        }
     }
-    return begin_decoding(input, found, err);
+    wi_codings codings = {.len = 1, .list = {input->coding}};
+    weir_status status = WEIR_OK;
+    if (found == CODED)
+        status = wi_decoder_new(&codings, WI_WINDOW_LOG_FILE, &input->decoder, err);
+    input->detected = status == WEIR_OK;
+    return status;
 }
 
-static weir_status fail_truncated(const wi_input *input, const char *what, weir_error *err)
+static weir_status fail_decoding(const wi_input *input, const weir_error *why, weir_error *err)
 {
-    return wi_fail(err, WEIR_TRUNCATED, "%s is cut short: its %s data end after %lld bytes",
-                   input->name, what, (long long)wi_input_position(input));
-}
-
-static weir_status fail_damaged(const wi_input *input, const char *what, const char *why,
-                                weir_error *err)
-{
-    return wi_fail(err, WEIR_INVALID, "%s is damaged: %s: %s", input->name, what, why);
-}
-
-/*
- * A step of decoding makes of raw what it can: *n bytes in dst. It sets `inside`, and fails when
- * the data are damaged.
- */
-typedef weir_status decode_step(wi_input *input, char *dst, size_t size, size_t *n,
-                                weir_error *err);
-
-static weir_status step_gzip(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
-{
-    if (!input->inside) {
-        /* Between members; zeros there are padding, as tapes have it. */
-        while (input->at < input->len && !input->raw[input->at])
-            input->at++;
-        if (input->at == input->len)
-            return WEIR_OK;
-        inflateReset(&input->gzip);
-        input->inside = true;
-    }
-    z_stream *z = &input->gzip;
-    z->next_in = (unsigned char *)input->raw + input->at;
-    z->avail_in = (unsigned)(input->len - input->at);
-    z->next_out = (unsigned char *)dst;
-    z->avail_out = size < 1U << 30 ? (unsigned)size : 1U << 30;
-    unsigned room = z->avail_out;
-    int result = inflate(z, Z_NO_FLUSH);
-    input->at = input->len - z->avail_in;
-    *n = room - z->avail_out;
-    if (result == Z_MEM_ERROR)
+    switch (why->status) {
+    case WEIR_NOMEM:
         return wi_fail_nomem(err);
-    if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
-        return fail_damaged(input, "gzip", z->msg ? z->msg : "not gzip data", err);
-    input->inside = result != Z_STREAM_END;
-    return WEIR_OK;
+    case WEIR_TRUNCATED:
+        return wi_fail(err, WEIR_TRUNCATED, "%s is cut short: its %s data end after %lld bytes",
+                       input->name, wi_coding_name(input->coding),
+                       (long long)wi_input_position(input));
+    case WEIR_INVALID:
+        return wi_fail(err, WEIR_INVALID, "%s is damaged: %s", input->name, why->text);
+    default:
+        return wi_fail(err, why->status, "cannot read %s: %s", input->name, why->text);
+    }
 }
 
-static weir_status step_zstd(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
+static weir_status read_decoded(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
 {
-    ZSTD_inBuffer in = {.src = input->raw, .size = input->len, .pos = input->at};
-    ZSTD_outBuffer out = {.dst = dst, .size = size};
-    if (!input->inside && in.pos == in.size)
-        return WEIR_OK;
-    size_t result = ZSTD_decompressStream(input->zstd, &out, &in);
-    input->at = in.pos;
-    *n = out.pos;
-    if (ZSTD_isError(result))
-        return fail_damaged(input, "zstd", ZSTD_getErrorName(result), err);
-    input->inside = result != 0;
-    return WEIR_OK;
-}
-
-static weir_status decode(wi_input *input, decode_step *step, const char *what, char *dst,
-                          size_t size, size_t *n, weir_error *err)
-{
+    weir_error why;
     for (;;) {
+        size_t used = 0;
         size_t made = 0;
-        weir_status status = step(input, dst, size, &made, err);
-        if (status)
-            return status;
-        if (made) {
-            *n = made;
-            return WEIR_OK;
-        }
-        if (input->at < input->len)
-            continue;
+        if (wi_decoder_decode(input->decoder, input->raw + input->at, input->len - input->at, &used,
+                              dst, size, &made, &why) != WEIR_OK)
+            return fail_decoding(input, &why, err);
+        input->at += used;
         size_t more = 0;
-        status = fill(input, &more, err);
+        weir_status status = made ? WEIR_OK : fill(input, &more, err);
         if (status)
             return status;
-        if (!more && input->inside)
-            return fail_truncated(input, what, err);
-        if (!more) {
-            *n = 0;
+        if (!made && !more && wi_decoder_finish(input->decoder, &why) != WEIR_OK)
+            return fail_decoding(input, &why, err);
+        if (made || !more) {
+            *n = made;
             return WEIR_OK;
         }
     }
@@ -334,14 +276,11 @@ weir_status wi_input_read(wi_input *input, char *dst, size_t size, size_t *n, we
 {
     if (atomic_load(&input->interrupted))
         return wi_fail(err, WEIR_CANCELLED, "reading %s was interrupted", input->name);
-    if (input->coding == UNKNOWN) {
+    if (!input->detected) {
         weir_status status = detect(input, err);
         if (status)
             return status;
     }
-    if (input->coding == GZIP)
-        return decode(input, step_gzip, "gzip", dst, size, n, err);
-    if (input->coding == ZSTD)
-        return decode(input, step_zstd, "zstd", dst, size, n, err);
-    return read_plain(input, dst, size, n, err);
+    return input->decoder ? read_decoded(input, dst, size, n, err)
+                          : read_plain(input, dst, size, n, err);
 }

@@ -193,11 +193,11 @@ def test_garbage_does_not_end_it(mock):
     for data in [b"\0" * 1000, b"GET\r\n\r\n", b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
                  b"POST /products HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx"]:
         with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as conn:
-            conn.sendall(data)
-            conn.shutdown(socket.SHUT_WR)
-            try:
+            try:  # it may hang up at any point of this
+                conn.sendall(data)
+                conn.shutdown(socket.SHUT_WR)
                 while conn.recv(65536):
                     pass
-            except ConnectionError:
+            except OSError:
                 pass
     assert ask(server, "/products/1")[0] == 200

@@ -1,0 +1,358 @@
+/*
+ * decoder.c: see decoder.h. Several codings are a chain: each decoder reads what its source makes.
+ * Its invariant: `inside` is set from the first byte of a stream until its end has been seen, so
+ * data cut short anywhere are known to be.
+ */
+#include "decoder.h"
+
+#include <brotli/decode.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "text.h"
+
+enum {
+    BETWEEN_SIZE = 16 << 10,
+    /* What passes between two codings is about as much as what comes of it, or less. Streams of
+     * nothing but padding or empty frames would keep us busy for nothing: a few bytes of zstd hold
+     * gigabytes of them. */
+    BETWEEN_RATIO = 16,
+    BETWEEN_SLACK = 1 << 20,
+};
+
+typedef struct reading {
+    const char *bytes;
+    size_t len;
+    size_t at;
+} reading;
+
+typedef struct writing {
+    char *bytes;
+    size_t len;
+    size_t at;
+} writing;
+
+struct wi_decoder {
+    wi_coding coding;
+    bool inside;
+    bool ended;         /* at least one stream has come to its end */
+    bool full;          /* the last output was filled: there may be more where it came from */
+    bool failed;        /* for good */
+    bool settled;       /* deflate: it is known which of the two it is, */
+    unsigned char head; /* which takes two bytes; this was the first */
+    z_stream z;         /* gzip, deflate */
+    bool z_begun;
+    ZSTD_DStream *zstd;
+    BrotliDecoderState *br;
+    /* of a chain */
+    wi_decoder *source;
+    char *between; /* what it made */
+    reading rest;  /* of that */
+    uint64_t taken;
+    uint64_t made;
+};
+
+static const char *const names[] = {"gzip", "deflate", "zstd", "br"};
+
+const char *wi_coding_name(wi_coding coding)
+{
+    return names[coding];
+}
+
+/* ---- Content-Encoding ---- */
+
+/* False: none that is known. */
+static bool find_coding(const char *name, size_t len, wi_coding *coding)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (wi_text_equal_nocase(name, len, names[i])) {
+            *coding = (wi_coding)i;
+            return true;
+        }
+    }
+    *coding = WI_CODING_GZIP;
+    return wi_text_equal_nocase(name, len, "x-gzip");
+}
+
+static weir_status add_coding(wi_codings *codings, const char *name, size_t len, weir_error *err)
+{
+    wi_coding coding;
+    if (len == 0 || wi_text_equal_nocase(name, len, "identity"))
+        return WEIR_OK;
+    if (!find_coding(name, len, &coding))
+        return wi_fail(err, WEIR_UNSUPPORTED,
+                       "the body is encoded as \"%.*s\", which cannot be decoded",
+                       len < 40 ? (int)len : 40, name);
+    if (codings->len == WI_CODINGS_MAX)
+        return wi_fail(err, WEIR_UNSUPPORTED,
+                       "the body is encoded more than %d times over (Content-Encoding)",
+                       WI_CODINGS_MAX);
+    codings->list[codings->len++] = coding;
+    return WEIR_OK;
+}
+
+weir_status wi_codings_add(wi_codings *codings, const char *value, size_t len, weir_error *err)
+{
+    wi_codings longer = *codings;
+    const char *end = value + len;
+    while (value < end) {
+        const char *comma = memchr(value, ',', (size_t)(end - value));
+        const char *next = comma ? comma + 1 : end;
+        const char *stop = comma ? comma : end;
+        while (value < stop && (*value == ' ' || *value == '\t'))
+            value++;
+        while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
+            stop--;
+        weir_status status = add_coding(&longer, value, (size_t)(stop - value), err);
+        if (status)
+            return status;
+        value = next;
+    }
+    *codings = longer;
+    return WEIR_OK;
+}
+
+/* ---- beginning and end ---- */
+
+static bool begin(wi_decoder *d, int window_log)
+{
+    switch (d->coding) {
+    case WI_CODING_GZIP:
+        return d->z_begun = inflateInit2(&d->z, 15 + 16) == Z_OK;
+    case WI_CODING_DEFLATE:
+        return d->z_begun = inflateInit2(&d->z, 15) == Z_OK;
+    case WI_CODING_ZSTD:
+        d->zstd = ZSTD_createDStream();
+        return d->zstd &&
+               !ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, window_log));
+    case WI_CODING_BR:
+        return (d->br = BrotliDecoderCreateInstance(NULL, NULL, NULL)) != NULL;
+    }
+    return false;
+}
+
+void wi_decoder_free(wi_decoder *d)
+{
+    while (d) {
+        wi_decoder *source = d->source;
+        if (d->z_begun)
+            inflateEnd(&d->z);
+        ZSTD_freeDStream(d->zstd);
+        if (d->br)
+            BrotliDecoderDestroyInstance(d->br);
+        free(d->between);
+        free(d);
+        d = source;
+    }
+}
+
+weir_status wi_decoder_new(const wi_codings *codings, int window_log, wi_decoder **out,
+                           weir_error *err)
+{
+    wi_decoder *chain = NULL;
+    for (size_t i = codings->len; i-- > 0;) { /* the one applied last is undone first */
+        wi_decoder *d = calloc(1, sizeof *d);
+        bool ok = d != NULL;
+        if (ok) {
+            d->coding = codings->list[i];
+            d->source = chain;
+            ok = begin(d, window_log) && (!chain || (d->between = malloc(BETWEEN_SIZE)));
+            chain = d;
+        }
+        if (!ok) {
+            wi_decoder_free(chain);
+            return wi_fail_nomem(err);
+        }
+    }
+    *out = chain;
+    return WEIR_OK;
+}
+
+weir_status wi_decoder_finish(const wi_decoder *decoder, weir_error *err)
+{
+    for (const wi_decoder *d = decoder; d; d = d->source)
+        if (d->inside)
+            return wi_fail(err, WEIR_TRUNCATED, "%s: the data are cut short", names[d->coding]);
+    return WEIR_OK;
+}
+
+/* ---- a step of each coding ---- */
+
+static weir_status fail_damaged(const wi_decoder *d, const char *why, weir_error *err)
+{
+    return wi_fail(err, WEIR_INVALID, "%s: %s", names[d->coding], why);
+}
+
+static int run_inflate(z_stream *z, reading *in, writing *out)
+{
+    size_t given = in->len - in->at < 1U << 30 ? in->len - in->at : 1U << 30;
+    size_t room = out->len - out->at < 1U << 30 ? out->len - out->at : 1U << 30;
+    z->next_in = (unsigned char *)(uintptr_t)in->bytes + in->at;
+    z->avail_in = (unsigned)given;
+    z->next_out = (unsigned char *)out->bytes + out->at;
+    z->avail_out = (unsigned)room;
+    int result = inflate(z, Z_NO_FLUSH);
+    in->at += given - z->avail_in;
+    out->at += room - z->avail_out;
+    return result;
+}
+
+static weir_status step_inflate(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    int result = run_inflate(&d->z, in, out);
+    if (result == Z_MEM_ERROR)
+        return wi_fail_nomem(err);
+    if (result == Z_NEED_DICT)
+        return fail_damaged(d, "it needs a dictionary, which nobody has", err);
+    if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
+        return fail_damaged(d, d->z.msg ? d->z.msg : "the data are none", err);
+    d->inside = result != Z_STREAM_END;
+    return WEIR_OK;
+}
+
+static weir_status step_gzip(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    if (!d->inside) {
+        while (d->ended && in->at < in->len && !in->bytes[in->at]) /* padding, as tapes have it */
+            in->at++;
+        if (in->at == in->len)
+            return WEIR_OK;
+        inflateReset(&d->z);
+        d->inside = true;
+    }
+    return step_inflate(d, in, out, err);
+}
+
+/* Tells zlib whether its header comes. There is at least one byte. */
+static weir_status settle_deflate(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    unsigned char byte = (unsigned char)in->bytes[in->at];
+    if (!d->inside) {
+        d->inside = true;
+        d->settled = (byte & 0x0f) != 8 || byte >> 4 > 7;
+        if (d->settled)
+            inflateReset2(&d->z, -15);
+        d->head = byte;
+        in->at += !d->settled;
+        return WEIR_OK;
+    }
+    if ((d->head << 8 | byte) % 31 != 0)
+        inflateReset2(&d->z, -15);
+    d->settled = true;
+    return step_inflate(d, &(reading){(char *)&d->head, 1, 0}, out, err); /* makes nothing yet */
+}
+
+static weir_status step_deflate(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    if (d->ended)
+        return fail_damaged(d, "something follows the end of the data", err);
+    weir_status status = d->settled ? WEIR_OK : settle_deflate(d, in, out, err);
+    return status || !d->settled ? status : step_inflate(d, in, out, err);
+}
+
+static weir_status step_zstd(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    ZSTD_inBuffer from = {in->bytes, in->len, in->at};
+    ZSTD_outBuffer to = {out->bytes, out->len, out->at};
+    size_t result = ZSTD_decompressStream(d->zstd, &to, &from);
+    in->at = from.pos;
+    out->at = to.pos;
+    d->inside = result != 0;
+    if (!ZSTD_isError(result))
+        return WEIR_OK;
+    switch (ZSTD_getErrorCode(result)) {
+    case ZSTD_error_memory_allocation:
+        return wi_fail_nomem(err);
+    case ZSTD_error_frameParameter_windowTooLarge:
+        return wi_fail(err, WEIR_TOOLARGE, "zstd: the data need a larger window than is allowed");
+    default:
+        return fail_damaged(d, ZSTD_getErrorName(result), err);
+    }
+}
+
+static weir_status step_br(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    if (d->ended)
+        return fail_damaged(d, "something follows the end of the data", err);
+    const uint8_t *from = (const uint8_t *)in->bytes + in->at;
+    uint8_t *to = (uint8_t *)out->bytes + out->at;
+    size_t given = in->len - in->at;
+    size_t room = out->len - out->at;
+    BrotliDecoderResult result =
+        BrotliDecoderDecompressStream(d->br, &given, &from, &room, &to, NULL);
+    in->at = in->len - given;
+    out->at = out->len - room;
+    d->inside = result != BROTLI_DECODER_RESULT_SUCCESS;
+    if (result != BROTLI_DECODER_RESULT_ERROR)
+        return WEIR_OK;
+    BrotliDecoderErrorCode code = BrotliDecoderGetErrorCode(d->br);
+    if (code <= BROTLI_DECODER_ERROR_ALLOC_CONTEXT_MODES &&
+        code >= BROTLI_DECODER_ERROR_ALLOC_BLOCK_TYPE_TREES)
+        return wi_fail_nomem(err);
+    return fail_damaged(d, BrotliDecoderErrorString(code), err);
+}
+
+/* ---- decoding ---- */
+
+/* Until the output is full, or the input is used up and all that comes of it is out. */
+static weir_status run(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    static weir_status (*const steps[])(wi_decoder *, reading *, writing *, weir_error *) = {
+        step_gzip, step_deflate, step_zstd, step_br};
+    while (in->at < in->len || (d->full && d->inside)) {
+        size_t left = in->len - in->at + out->len - out->at;
+        weir_status status = steps[d->coding](d, in, out, err);
+        if (status)
+            return status;
+        d->ended = d->ended || !d->inside;
+        d->full = out->at == out->len;
+        if (d->full)
+            return WEIR_OK;
+        if (in->at < in->len && in->len - in->at + out->len - out->at == left)
+            return fail_damaged(d, "the data lead nowhere", err);
+    }
+    d->full = false;
+    return WEIR_OK;
+}
+
+static weir_status run_chain(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    if (!d->source)
+        return run(d, in, out, err);
+    for (;;) {
+        size_t before = out->at;
+        weir_status status = run(d, &d->rest, out, err);
+        d->made += out->at - before;
+        if (status || out->at == out->len)
+            return status;
+        if (d->taken > BETWEEN_SLACK + BETWEEN_RATIO * d->made)
+            return fail_damaged(d, "there is next to nothing in so much data", err);
+        writing more = {d->between, BETWEEN_SIZE, 0};
+        status = run_chain(d->source, in, &more, err);
+        if (status || more.at == 0)
+            return status;
+        d->rest = (reading){d->between, more.at, 0};
+        d->taken += more.at;
+    }
+}
+
+weir_status wi_decoder_decode(wi_decoder *d, const char *in, size_t len, size_t *consumed,
+                              char *out, size_t size, size_t *produced, weir_error *err)
+{
+    reading from = {in, len, 0};
+    writing to = {out, size, 0};
+    if (d->failed)
+        return fail_damaged(d, "the data were found to be damaged before", err);
+    weir_status status = run_chain(d, &from, &to, err);
+    if (status) {
+        d->failed = true;
+        return status;
+    }
+    *consumed = from.at;
+    *produced = to.at;
+    return WEIR_OK;
+}
