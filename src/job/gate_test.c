@@ -254,7 +254,7 @@ static void mini_begin(mini *m, wi_gate_options options, int origins, int64_t wa
     *m = (mini){.lanes = options.lanes, .origins = origins, .now = WI_SECOND};
     m->gate = gate_with(options);
     for (int i = 0; i < origins; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "o%d", i);
         m->at[i] = origin(m->gate, name);
     }
