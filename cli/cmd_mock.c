@@ -45,7 +45,7 @@ static const option mock_command_options[] = {
 
     OPTION_GROUP("How products are served"),
     {.name = "products", .arg = "N", .kind = OPTION_COUNT, AT(products), .min = 1,
-     .help = "/products/N ends there (default: never)",
+     .max = INT64_MAX, .help = "/products/N ends there (default: never)",
      .more = "The pages at /products hold that many, or 1,000."},
     {.name = "latency", .letter = 'l', .arg = "TIME", .kind = OPTION_DURATION, AT(mock.latency),
      .max = DAY, .help = "before an answer begins"},

@@ -143,14 +143,16 @@ static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *
     if (s->waited <= 0 || s->elapsed <= 0)
         return;
     double times = (double)s->waited / (double)s->elapsed;
-    fprintf(out, "%s %s, %s of waiting, in %s: ", units_count(&count, s->attempts),
+    fprintf(out, "%s %s, %s of waiting, in %s", units_count(&count, s->attempts),
             plural(s->attempts, "wait", "waits"), units_time(&waited, s->waited),
             units_time(&elapsed, s->elapsed));
     if (times >= 9.95)
-        fprintf(out, "%s%s× overlapped%s\n", style->bold,
+        fprintf(out, ": %s%s× overlapped%s\n", style->bold,
                 units_count(&count, (int64_t)(times + 0.5)), style->reset);
-    else
-        fprintf(out, "%s%.1f× overlapped%s\n", style->bold, times, style->reset);
+    else if (times >= 0.95)
+        fprintf(out, ": %s%.1f× overlapped%s\n", style->bold, times, style->reset);
+    else /* pauses between attempts took longer than they */
+        fputc('\n', out);
 }
 
 static void print_details(FILE *out, const weir_job_stats *s)

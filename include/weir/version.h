@@ -13,7 +13,7 @@ extern "C" {
 /* The version of the library at run time, "0.1.0". Any thread; static storage. */
 const char *weir_version(void);
 
-/* What it works with, one "name version" per line. Any thread; good until the thread's next call. */
+/* What it works with, a name and version a line. Any thread; valid until the thread's next call. */
 const char *weir_version_details(void);
 
 #ifdef __cplusplus

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    EVENTS_PER_TURN = 256,
+    EVENTS_PER_TURN = 32,
     DEFERRED_PER_TURN = 4096, /* then descriptors get their turn again */
 };
 

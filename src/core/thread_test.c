@@ -7,16 +7,9 @@
 
 #include "test.h"
 
-typedef struct seen {
-    char name[16];
-    sigset_t blocked;
-} seen;
-
 static void *look(void *arg)
 {
-    seen *s = arg;
-    pthread_getname_np(pthread_self(), s->name, sizeof s->name);
-    pthread_sigmask(SIG_BLOCK, NULL, &s->blocked);
+    pthread_sigmask(SIG_BLOCK, NULL, arg);
     return arg;
 }
 
@@ -24,17 +17,17 @@ TEST(a_thread_blocks_all_signals)
 {
     sigset_t before;
     sigset_t after;
-    seen s = {0};
+    sigset_t blocked;
     pthread_t thread;
     void *result = NULL;
     pthread_sigmask(SIG_BLOCK, NULL, &before);
-    REQUIRE(wi_thread_start(&thread, "weir-lane-12345", look, &s, NULL) == WEIR_OK);
+    REQUIRE(wi_thread_start(&thread, "weir-lane-12345", look, &blocked, NULL) == WEIR_OK);
     pthread_join(thread, &result);
-    EXPECT(result == &s);
-    EXPECT(sigismember(&s.blocked, SIGINT));
-    EXPECT(sigismember(&s.blocked, SIGTERM));
-    EXPECT(sigismember(&s.blocked, SIGPIPE));
-    EXPECT(sigismember(&s.blocked, SIGUSR1));
+    EXPECT(result == &blocked);
+    EXPECT(sigismember(&blocked, SIGINT));
+    EXPECT(sigismember(&blocked, SIGTERM));
+    EXPECT(sigismember(&blocked, SIGPIPE));
+    EXPECT(sigismember(&blocked, SIGUSR1));
     pthread_sigmask(SIG_BLOCK, NULL, &after);
     for (int i = 1; i < SIGRTMIN; i++)
         EXPECT_INT(sigismember(&after, i), sigismember(&before, i));

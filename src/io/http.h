@@ -102,8 +102,8 @@ void wi_http_resume(wi_http_exchange *exchange);
 wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encoding);
 
 /* Adds "Name: value". NULL: no memory; the list is freed then. */
-wi_http_headers *wi_http_headers_add(wi_http_headers *list, const char *line);
-void wi_http_headers_free(wi_http_headers *list);
+wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line);
+void wi_http_headers_free(wi_http_headers *headers); /* NULL is fine */
 
 /* "libcurl 7.88.1 OpenSSL/3.0.15 zlib/1.2.13 …"; static storage. */
 const char *wi_http_version(void);

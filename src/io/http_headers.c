@@ -55,7 +55,7 @@ wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line)
         /* libcurl takes "Name:" as "leave this header out", and "Name;" as an empty one. */
         char *colon = strchr(copy, ':');
         if (colon && colon[1 + strspn(colon + 1, " \t")] == '\0')
-            strcpy(colon, ";");
+            memcpy(colon, ";", 2);
         ok = append(curl, headers, copy);
     }
     free(copy);

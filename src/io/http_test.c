@@ -10,7 +10,8 @@
 #include <zstd.h>
 
 #include "buf.h"
-#include "server_testing.h"
+#include "server.h"
+#include "torture.h"
 
 enum { BIG = 3 << 20, AT_ONCE = 200 };
 
@@ -1134,6 +1135,50 @@ TEST(options_that_cannot_be_used)
     EXPECT(strncmp(wi_http_version(), "libcurl ", 8) == 0);
 }
 
+/* ---- memory ---- */
+
+/* To a port that refuses, or cancelled before; without the server, which allocates as well. */
+static weir_status start_two(void)
+{
+    static const wi_http_options options = {.user = "a:b", .cookie = "c=d"};
+    static ask asks[2];
+    loop = NULL;
+    http = NULL;
+    weir_status status = wi_loop_new(wi_clock_real(), &loop, NULL);
+    if (status == WEIR_OK)
+        status = wi_http_new(loop, &options, &events, &http, NULL);
+    wi_http_headers *headers = status == WEIR_OK ? wi_http_headers_new("a test", true) : NULL;
+    if (headers)
+        headers = wi_http_headers_add(headers, "X-One: 1");
+    if (!headers)
+        status = WEIR_NOMEM;
+    for (int i = 0; status == WEIR_OK && i < 2; i++) {
+        asks[i] = (ask){0};
+        wi_http_request request = {
+            .method = "GET", .url = "http://127.0.0.1:1/", .headers = headers};
+        status = wi_http_start(http, &request, &asks[i], &asks[i].exchange, NULL);
+        under_way += status == WEIR_OK;
+    }
+    if (asks[0].exchange)
+        wi_http_cancel(asks[0].exchange);
+    finish();
+    for (int i = 0; status == WEIR_OK && i < 2; i++)
+        if (asks[i].result.status == WEIR_NOMEM)
+            status = WEIR_NOMEM;
+        else
+            EXPECT_INT(asks[i].result.status, i ? WEIR_CONNECT : WEIR_CANCELLED);
+    wi_http_free(http);
+    wi_http_headers_free(headers);
+    wi_loop_free(loop);
+    return status;
+}
+
+TEST(survives_lack_of_memory)
+{
+    REQUIRE(start_two() == WEIR_OK); /* what libcurl keeps for good */
+    TORTURE(start_two());
+}
+
 __attribute__((constructor)) static void watch(void)
 {
     alarm(60); /* a test that hangs has failed */
@@ -1150,4 +1195,4 @@ TESTS(CASE(whole_answers), CASE(a_big_answer), CASE(a_connection_is_kept),
       CASE(encoded_bodies), CASE(headers_of_encodings), CASE(pauses_amid_an_encoded_body),
       CASE(an_encoded_body_that_is_not_wanted), CASE(redirects), CASE(once_is_not_repeated),
       CASE(kept_connections_die_again_and_again), CASE(a_kept_connection_that_was_closed),
-      CASE(options_that_cannot_be_used))
+      CASE(options_that_cannot_be_used), CASE(survives_lack_of_memory))

@@ -163,6 +163,7 @@ static void check_cut_and_damaged(const wi_buf *bytes, size_t magic)
         expect_failure(in_folder("data"), WEIR_TRUNCATED, "data is cut short");
     }
     /* A checksum sees it, whatever else does not. */
+    REQUIRE(bytes->len > 6);
     char *damaged = malloc(bytes->len);
     REQUIRE(damaged);
     memcpy(damaged, bytes->data, bytes->len);

@@ -47,6 +47,12 @@ static inline bool wi_budget_is_spent(wi_budget *budget)
     return wi_budget_is_over(budget, budget->limit);
 }
 
+/* Somebody has stopped for want of memory: what can be given back is waited for. */
+static inline bool wi_budget_is_pressed(wi_budget *budget)
+{
+    return atomic_load_explicit(&budget->pressed, memory_order_relaxed);
+}
+
 /* True once after pressure: those who stopped should look again. */
 static inline bool wi_budget_relieved(wi_budget *budget)
 {

@@ -3,6 +3,7 @@
 #include "collector.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct wi_collector {
     wi_tally tally;
     _Atomic uint64_t next;
     _Atomic int64_t counts[4]; /* by wi_outcome */
+    atomic_size_t inside;      /* items put that have not left */
 
     pthread_mutex_t lock; /* the two below */
     wi_list inbox;
@@ -108,6 +110,7 @@ static void take_leave(wi_collector *collector, wi_item *item)
         count_failure(collector, item);
     atomic_fetch_add_explicit(&collector->counts[item->outcome], 1, memory_order_relaxed);
     item_free(collector, item);
+    atomic_fetch_sub(&collector->inside, 1);
 }
 
 static void flush(wi_collector *collector)
@@ -186,14 +189,20 @@ weir_status wi_collector_start(wi_collector *collector, weir_error *err)
     return status;
 }
 
-void wi_collector_put(wi_collector *collector, wi_list *items)
+void wi_collector_put(wi_collector *collector, wi_list *items, size_t n)
 {
+    atomic_fetch_add(&collector->inside, n);
     pthread_mutex_lock(&collector->lock);
     bool was_empty = wi_list_empty(&collector->inbox);
     wi_list_splice(&collector->inbox, items);
     if (was_empty)
         pthread_cond_signal(&collector->news);
     pthread_mutex_unlock(&collector->lock);
+}
+
+bool wi_collector_is_idle(wi_collector *collector)
+{
+    return atomic_load(&collector->inside) == 0;
 }
 
 uint64_t wi_collector_next(wi_collector *collector)

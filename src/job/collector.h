@@ -46,8 +46,11 @@ weir_status wi_collector_new(const wi_collector_options *options, wi_collector *
                              weir_error *err);
 weir_status wi_collector_start(wi_collector *collector, weir_error *err);
 
-/* Takes over done items; the list is empty afterwards. Any thread. */
-void wi_collector_put(wi_collector *collector, wi_list *items);
+/* Takes over n done items; the list is empty afterwards. Any thread. */
+void wi_collector_put(wi_collector *collector, wi_list *items, size_t n);
+
+/* Have all items that were put left? Any thread. */
+bool wi_collector_is_idle(wi_collector *collector);
 
 /* The number of the item whose row is due next. Any thread. */
 uint64_t wi_collector_next(wi_collector *collector);

@@ -213,6 +213,14 @@ static void keep_line(wi_fetch_item *f, const char *name, size_t name_len, const
     wi_buf_putc(&f->lines, '\0');
 }
 
+static size_t strcspn_in(const char *text, size_t len, const char *reject)
+{
+    size_t n = 0;
+    while (n < len && !strchr(reject, text[n]))
+        n++;
+    return n;
+}
+
 static inline bool is_name(const char *name, size_t len, const char *known)
 {
     return len == strlen(known) && strncasecmp(name, known, len) == 0;
@@ -230,7 +238,9 @@ static void on_header(void *arg, const char *name, size_t name_len, const char *
     } else if (is_name(name, name_len, "retry-after")) {
         f->retry_after = wi_retry_after(value, value_len, time(NULL));
     } else if (is_name(name, name_len, "location")) {
-        wi_text_printable(f->location, sizeof f->location, value, value_len);
+        /* A server may repeat a secret that the URL's query holds. */
+        size_t shown = f->shown ? strcspn_in(value, value_len, "?#") : value_len;
+        wi_text_printable(f->location, sizeof f->location, value, shown);
     }
 }
 
@@ -351,7 +361,10 @@ static void on_done(void *arg, const wi_http_result *result)
         judge_failure(f, result, &attempt);
     if (attempt.ok && f->lane->fetch->with_body && !f->lane->fetch->save)
         wi_fetch_classify(f); /* here, where it is done by all lanes side by side */
-    wi_lane_attempt_ended(f->lane->lane, &f->item, &attempt);
+    if (wi_lane_attempt_ended(f->lane->lane, &f->item, &attempt)) {
+        forget_content(f);
+        wi_buf_fini(&f->content);
+    }
 }
 
 /* ---- the kind's functions ---- */

@@ -1,6 +1,8 @@
 /*
- * gate.c: see gate.h. Its invariant: in_flight is the sum of what lanes entered and did not leave,
- * in total and per origin, and never above what enter was asked to respect at that moment.
+ * gate.c: see gate.h. Its invariants: in_flight is the sum of what lanes entered and did not leave,
+ * in total and per origin, and never above what enter was asked to respect at that moment; and a
+ * lane that was turned away keeps its ticket until it enters, so that who is quicker at hand does
+ * not take every slot before it.
  */
 #include "gate.h"
 
@@ -13,6 +15,14 @@
 #include "list.h"
 #include "map.h"
 
+#define LONGEST_WAIT ((int64_t)1 << 60)
+
+/* What one lane has of a limit. */
+typedef struct claim {
+    int64_t in_flight;
+    uint64_t ticket; /* since when it waits for a slot; 0: it does not */
+} claim;
+
 struct wi_origin {
     wi_origin *next;
     size_t index;
@@ -21,8 +31,8 @@ struct wi_origin {
     double tokens;
     int64_t tokens_at;
     int64_t held_until;
-    size_t name_len;
-    char name[];
+    const char *name;
+    claim claims[]; /* by lane; the name stands behind them */
 };
 
 struct wi_gate {
@@ -33,8 +43,8 @@ struct wi_gate {
     wi_origin *origins;
     int64_t in_flight;
     int64_t peak;
-    int64_t lane_in_flight[WI_MAX_LANES];
-    bool waits[WI_MAX_LANES]; /* was turned away for want of a slot */
+    uint64_t last_ticket;
+    claim claims[WI_MAX_LANES]; /* on the total */
 };
 
 weir_status wi_gate_new(const wi_gate_options *options, wi_gate **out, weir_error *err)
@@ -66,11 +76,11 @@ void wi_gate_free(wi_gate *gate)
 
 static wi_origin *origin_new(wi_gate *gate, const char *name, size_t len)
 {
-    wi_origin *origin = calloc(1, sizeof *origin + len + 1);
+    size_t claims = (size_t)gate->options.lanes * sizeof(claim);
+    wi_origin *origin = calloc(1, sizeof *origin + claims + len + 1);
     if (!origin)
         return NULL;
-    memcpy(origin->name, name, len);
-    origin->name_len = len;
+    origin->name = memcpy((char *)origin->claims + claims, name, len);
     origin->tokens = gate->burst;
     const wi_gate_options *o = &gate->options;
     int64_t most = o->per_origin > 0 && o->per_origin < o->total ? o->per_origin : o->total;
@@ -105,32 +115,52 @@ const char *wi_origin_name(const wi_origin *origin)
     return origin->name;
 }
 
-static int64_t share(const wi_gate *gate)
+static int64_t share(const wi_gate *gate, int64_t limit)
 {
-    int64_t each = gate->options.total / gate->options.lanes;
+    int64_t each = limit / gate->options.lanes;
     return each > 0 ? each : 1;
 }
 
-/* Is there a lane other than this one that waits and has less than its share? */
-static bool owed_to_another(const wi_gate *gate, int lane)
+/*
+ * Is the next slot another lane's? One that waits and has less than its share comes before those
+ * that have theirs; and where there are fewer slots than lanes, who waits longest comes first.
+ */
+static bool is_owed(const wi_gate *gate, const claim *claims, int lane, int64_t limit)
 {
-    int64_t each = share(gate);
-    for (int i = 0; i < gate->options.lanes; i++)
-        if (i != lane && gate->waits[i] && gate->lane_in_flight[i] < each)
+    int64_t each = share(gate, limit);
+    const claim *mine = &claims[lane];
+    for (int i = 0; i < gate->options.lanes; i++) {
+        if (i == lane || !claims[i].ticket || claims[i].in_flight >= each)
+            continue;
+        bool longer = !mine->ticket || claims[i].ticket < mine->ticket;
+        if (mine->in_flight >= each || (limit < gate->options.lanes && longer))
             return true;
+    }
     return false;
+}
+
+static void wait_for(wi_gate *gate, claim *mine)
+{
+    if (!mine->ticket)
+        mine->ticket = ++gate->last_ticket;
 }
 
 static bool slot_is_free(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t *again)
 {
+    int64_t total = gate->options.total;
     int64_t limit = wi_limit_now(&origin->limit, now);
-    bool full = gate->in_flight >= gate->options.total || origin->in_flight >= limit;
-    bool owed = gate->lane_in_flight[lane] >= share(gate) && owed_to_another(gate, lane);
-    if (!full && !owed)
-        return true;
-    gate->waits[lane] = true;
-    *again = origin->in_flight >= limit ? wi_limit_next_rise(&origin->limit, now) : WI_FOREVER;
-    return false;
+    if (gate->in_flight >= total || is_owed(gate, gate->claims, lane, total)) {
+        wait_for(gate, &gate->claims[lane]);
+        *again = WI_FOREVER;
+        return false;
+    }
+    gate->claims[lane].ticket = 0;
+    if (origin->in_flight >= limit || is_owed(gate, origin->claims, lane, limit)) {
+        wait_for(gate, &origin->claims[lane]);
+        *again = wi_limit_next_rise(&origin->limit, now);
+        return false;
+    }
+    return true;
 }
 
 static bool token_is_there(wi_gate *gate, wi_origin *origin, int64_t now, int64_t *again)
@@ -146,43 +176,19 @@ static bool token_is_there(wi_gate *gate, wi_origin *origin, int64_t now, int64_
     origin->tokens_at = now;
     if (origin->tokens >= 1)
         return true;
-    *again = now + (int64_t)((1 - origin->tokens) * WI_SECOND / rate) + 1;
+    double wait = (1 - origin->tokens) * WI_SECOND / rate;
+    *again = now + (wait < LONGEST_WAIT ? (int64_t)wait : LONGEST_WAIT) + 1;
     return false;
 }
 
-bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
-                   int64_t *again)
+/* Those who wait and have less than their share; and, if `all`, the others who wait too. */
+static void choose(const wi_gate *gate, const claim *claims, int lane, int64_t limit, bool all,
+                   bool poke[])
 {
-    pthread_mutex_lock(&gate->lock);
-    bool may = now >= origin->held_until;
-    if (!may)
-        *again = origin->held_until;
-    may = may && (beyond || slot_is_free(gate, origin, lane, now, again)) &&
-          token_is_there(gate, origin, now, again);
-    if (may) {
-        origin->tokens -= gate->options.rate > 0;
-        origin->in_flight++;
-        gate->lane_in_flight[lane]++;
-        if (++gate->in_flight > gate->peak)
-            gate->peak = gate->in_flight;
-        wi_limit_begin(&origin->limit, now, origin->in_flight >= wi_limit_now(&origin->limit, now));
-    }
-    pthread_mutex_unlock(&gate->lock);
-    return may;
-}
-
-static void leave(wi_gate *gate, wi_origin *origin, int lane, bool poke[])
-{
-    origin->in_flight--;
-    gate->in_flight--;
-    gate->lane_in_flight[lane]--;
-    int64_t each = share(gate);
-    for (int i = 0; i < gate->options.lanes; i++) {
-        poke[i] =
-            i != lane && gate->waits[i] && (gate->lane_in_flight[i] < each || !gate->waits[lane]);
-        if (poke[i])
-            gate->waits[i] = false;
-    }
+    int64_t each = share(gate, limit);
+    for (int i = 0; i < gate->options.lanes; i++)
+        if (i != lane && claims[i].ticket && (all || claims[i].in_flight < each))
+            poke[i] = true;
 }
 
 static void poke_lanes(wi_gate *gate, const bool poke[])
@@ -192,10 +198,60 @@ static void poke_lanes(wi_gate *gate, const bool poke[])
             gate->options.poke(gate->options.poke_arg, i);
 }
 
+/* Those who let the lane go first may find that there is room for them too. */
+static void take_slot(wi_gate *gate, wi_origin *origin, int lane, int64_t now, bool poke[])
+{
+    int64_t total = gate->options.total;
+    int64_t limit = wi_limit_now(&origin->limit, now);
+    bool waited = gate->claims[lane].ticket || origin->claims[lane].ticket;
+    origin->tokens -= gate->options.rate > 0;
+    origin->in_flight++;
+    origin->claims[lane].in_flight++;
+    origin->claims[lane].ticket = 0;
+    gate->claims[lane].in_flight++;
+    gate->claims[lane].ticket = 0;
+    if (++gate->in_flight > gate->peak)
+        gate->peak = gate->in_flight;
+    wi_limit_begin(&origin->limit, now, origin->in_flight >= limit);
+    if (!waited || gate->in_flight >= total)
+        return;
+    choose(gate, gate->claims, lane, total, false, poke);
+    if (origin->in_flight < limit)
+        choose(gate, origin->claims, lane, limit, false, poke);
+}
+
+bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                   int64_t *again)
+{
+    bool poke[WI_MAX_LANES] = {false};
+    pthread_mutex_lock(&gate->lock);
+    bool may = now >= origin->held_until;
+    if (!may)
+        *again = origin->held_until;
+    may = may && (beyond || slot_is_free(gate, origin, lane, now, again)) &&
+          token_is_there(gate, origin, now, again);
+    if (may)
+        take_slot(gate, origin, lane, now, poke);
+    pthread_mutex_unlock(&gate->lock);
+    poke_lanes(gate, poke);
+    return may;
+}
+
+static void leave(wi_gate *gate, wi_origin *origin, int lane, bool poke[])
+{
+    origin->in_flight--;
+    origin->claims[lane].in_flight--;
+    gate->in_flight--;
+    gate->claims[lane].in_flight--;
+    int64_t limit = (int64_t)origin->limit.limit;
+    choose(gate, gate->claims, lane, gate->options.total, !gate->claims[lane].ticket, poke);
+    choose(gate, origin->claims, lane, limit, !origin->claims[lane].ticket, poke);
+}
+
 void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t duration,
                    bool overload, int64_t hold)
 {
-    bool poke[WI_MAX_LANES];
+    bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
     wi_limit_end(&origin->limit, now, duration, overload);
     if (hold > 0 && now + hold > origin->held_until)
@@ -207,25 +263,19 @@ void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int6
 
 void wi_gate_leave_quietly(wi_gate *gate, wi_origin *origin, int lane)
 {
-    bool poke[WI_MAX_LANES];
+    bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
     leave(gate, origin, lane, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);
 }
 
-void wi_gate_forget(wi_gate *gate, int lane)
+int64_t wi_gate_origins(wi_gate *gate)
 {
-    bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
-    gate->waits[lane] = false;
-    if (gate->in_flight < gate->options.total)
-        for (int i = 0; i < gate->options.lanes; i++) {
-            poke[i] = gate->waits[i];
-            gate->waits[i] = false;
-        }
+    int64_t n = (int64_t)gate->by_name.len;
     pthread_mutex_unlock(&gate->lock);
-    poke_lanes(gate, poke);
+    return n;
 }
 
 void wi_gate_numbers_get(wi_gate *gate, int64_t now, wi_gate_numbers *numbers)

@@ -4,7 +4,8 @@
  * An origin (scheme, host and port for fetch) has a concurrency limit, a token bucket and a time
  * until which it is held back (Retry-After); all origins share the total in flight. Any lane's
  * thread may call; nothing blocks beyond a short lock. A lane that is turned away for want of a
- * slot is poked when one is due to it: with all slots taken, each lane has a claim to its share.
+ * slot is poked when one is due to it: with all slots taken, each lane has a claim to its share. It
+ * is to ask again then, for as long as it has something to start there.
  */
 #ifndef WI_GATE_H
 #define WI_GATE_H
@@ -63,8 +64,7 @@ void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int6
 /* One ended that tells nothing of the origin: it was cancelled. */
 void wi_gate_leave_quietly(wi_gate *gate, wi_origin *origin, int lane);
 
-/* A lane that was turned away has nothing to start any more: what is free is for the others. */
-void wi_gate_forget(wi_gate *gate, int lane);
+int64_t wi_gate_origins(wi_gate *gate);
 
 void wi_gate_numbers_get(wi_gate *gate, int64_t now, wi_gate_numbers *numbers);
 

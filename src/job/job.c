@@ -42,7 +42,8 @@ struct weir_job {
     pthread_mutex_t retry_lock;
     wi_plan plan;
 
-    atomic_int stopping; /* 0, or 1 + weir_stop */
+    atomic_int stopping;    /* 0, or 1 + weir_stop */
+    atomic_bool lanes_made; /* they may be poked */
     atomic_int lanes_left;
     int64_t started_at;
 
@@ -88,17 +89,23 @@ const char *weir_job_note(weir_job *job, size_t i)
 
 /* ---- stopping ---- */
 
+/* A lane that is made later looks for itself. */
 static void poke_all(weir_job *job)
 {
+    if (!atomic_load(&job->lanes_made))
+        return;
     for (int i = 0; i < job->lanes_len; i++)
         wi_lane_poke(job->lanes[i]);
 }
 
-/* The first reason to end stays the reason, but for a fault, which outdoes all others. */
+/* The first reason to end stays the reason, but for those that lose rows: an output that takes no
+ * more, and a fault, which outdoes all others. */
 static void stop(weir_job *job, weir_stop how, weir_job_end end)
 {
     pthread_mutex_lock(&job->lock);
-    if (job->end == WEIR_JOB_END_NONE || end == WEIR_JOB_END_FAULT)
+    bool stronger =
+        end == WEIR_JOB_END_FAULT || (end == WEIR_JOB_END_CLOSED && job->end != WEIR_JOB_END_FAULT);
+    if (job->end == WEIR_JOB_END_NONE || stronger)
         job->end = end;
     if (job->phase == WEIR_JOB_RUNNING)
         job->phase = WEIR_JOB_DRAINING;
@@ -141,7 +148,7 @@ static void on_deadline(void *arg)
 
 /* ---- between the parts ---- */
 
-static void on_relieved(void *arg)
+static void on_memory(void *arg)
 {
     poke_all(arg);
 }
@@ -215,7 +222,8 @@ static void on_collected(void *arg)
 
 weir_status weir_job_wait(weir_job *job, int64_t timeout_ns, weir_error *err)
 {
-    int64_t until = wi_clock_now(wi_clock_real()) + timeout_ns;
+    int64_t now = wi_clock_now(wi_clock_real());
+    int64_t until = timeout_ns < WI_FOREVER - now ? now + timeout_ns : WI_FOREVER;
     struct timespec at = {until / WI_SECOND, until % WI_SECOND};
     weir_status status = WEIR_OK;
     pthread_mutex_lock(&job->lock);
@@ -256,8 +264,10 @@ static void plan_numbers(weir_job *job)
         lanes = WI_MAX_LANES;
     if (lanes > wanted)
         lanes = wanted;
-    job->lanes_len = (int)lanes;
     job->descriptors = wi_descriptors_plan(wanted, lanes);
+    if (lanes > job->descriptors.in_flight)
+        lanes = job->descriptors.in_flight;
+    job->lanes_len = (int)lanes;
 }
 
 static weir_status format_of_output(const wi_job_options *o, wi_format *format, weir_error *err)
@@ -381,7 +391,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .errors = job->errors,
         .ordered = !job->options.unordered,
         .fail_fast = job->options.fail_fast,
-        .relieved = on_relieved,
+        .relieved = on_memory,
         .failed = on_first_failure,
         .ended = on_collected,
         .fault = on_fault,
@@ -455,8 +465,11 @@ static weir_status make_lanes(weir_job *job, weir_error *err)
         .retry_budget = &job->retry_budget,
         .retry_lock = &job->retry_lock,
         .stopping = &job->stopping,
-        .deadline_at = o->deadline > 0 ? job->started_at + o->deadline : 0,
+        .deadline_at = o->deadline > 0 && o->deadline < WI_FOREVER - job->started_at
+                           ? job->started_at + o->deadline
+                           : 0,
         .deadline = on_deadline,
+        .paused = on_memory,
         .ended = on_lane_ended,
         .fault = on_fault,
         .arg = job,
@@ -466,22 +479,25 @@ static weir_status make_lanes(weir_job *job, weir_error *err)
         if (status != WEIR_OK)
             return status;
     }
+    atomic_store(&job->lanes_made, true);
     return WEIR_OK;
 }
 
-/* Lanes that could not be started have ended before they began. */
-static weir_status start_lanes(weir_job *job, weir_error *err)
+/* From here on the job comes to its end by itself. What could not be started has ended before it
+ * began. */
+static weir_status start_threads(weir_job *job, weir_error *err)
 {
-    for (int i = 0; i < job->lanes_len; i++) {
-        weir_status status = wi_lane_start(job->lanes[i], err);
-        if (status == WEIR_OK)
-            continue;
-        stop(job, WEIR_STOP_NOW, WEIR_JOB_END_FAULT);
-        for (; i < job->lanes_len; i++)
-            on_lane_ended(job);
-        return status;
+    weir_status status = wi_source_start(job->source, err);
+    int started = 0;
+    while (status == WEIR_OK && started < job->lanes_len) {
+        status = wi_lane_start(job->lanes[started], err);
+        started += status == WEIR_OK;
     }
-    return WEIR_OK;
+    if (status != WEIR_OK)
+        on_fault(job, err);
+    for (; started < job->lanes_len; started++)
+        on_lane_ended(job);
+    return status;
 }
 
 static void raise_descriptors(weir_job *job)
@@ -497,35 +513,48 @@ static void raise_descriptors(weir_job *job)
 
 weir_status weir_job_start(weir_job *job, weir_error *err)
 {
-    if (job->phase != WEIR_JOB_READY)
+    weir_error failure;
+    pthread_mutex_lock(&job->lock);
+    bool again = job->started_at != 0;
+    if (!again)
+        job->started_at = wi_clock_now(wi_clock_real());
+    pthread_mutex_unlock(&job->lock);
+    if (again)
         return wi_fail(err, WEIR_INVALID, "a job can be started once only");
     raise_descriptors(job);
-    job->started_at = wi_clock_now(wi_clock_real());
     atomic_store(&job->lanes_left, job->lanes_len);
-    weir_status status = make_lanes(job, err);
+    weir_status status = make_lanes(job, &failure);
     if (status == WEIR_OK)
-        status = wi_collector_start(job->collector, err);
+        status = wi_collector_start(job->collector, &failure);
     if (status == WEIR_OK) {
-        job->phase = WEIR_JOB_RUNNING;
-        status = wi_source_start(job->source, err);
-        if (status != WEIR_OK) {
-            for (int i = 0; i < job->lanes_len; i++)
-                on_lane_ended(job);
-            return status;
-        }
-        status = start_lanes(job, err);
+        pthread_mutex_lock(&job->lock);
+        job->phase = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_RUNNING : WEIR_JOB_DRAINING;
+        pthread_mutex_unlock(&job->lock);
+        status = start_threads(job, &failure);
     }
+    if (status != WEIR_OK && err)
+        *err = failure;
     return status;
+}
+
+static weir_job_phase phase_of(weir_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    weir_job_phase phase = job->phase;
+    pthread_mutex_unlock(&job->lock);
+    return phase;
 }
 
 void weir_job_free(weir_job *job)
 {
     if (!job)
         return;
-    if (job->source && job->phase != WEIR_JOB_READY && job->phase != WEIR_JOB_DONE) {
+    if (phase_of(job) != WEIR_JOB_READY) {
         weir_job_stop(job, WEIR_STOP_NOW);
         weir_job_wait(job, -1, NULL);
     }
+    if (job->source)
+        wi_source_join(job->source); /* before the lanes, which it pokes with its last breath */
     for (int i = 0; i < job->lanes_len; i++)
         wi_lane_free(job->lanes[i]);
     wi_collector_free(job->collector);
@@ -617,7 +646,7 @@ weir_status weir_job_reason_get(weir_job *job, size_t i, weir_job_reason *reason
 weir_status weir_job_plan_make(weir_job *job, int64_t max_items, weir_job_plan *plan,
                                weir_error *err)
 {
-    if (job->phase != WEIR_JOB_READY)
+    if (job->started_at)
         return wi_fail(err, WEIR_INVALID, "a plan is made instead of a run");
     wi_plan_fini(&job->plan);
     job->plan = (wi_plan){.kind = job->kind,

@@ -44,7 +44,6 @@ struct wi_lane {
     wi_list waiting;
     size_t paused_len;
     bool source_ended;
-    bool turned_away; /* the gate has us down as waiting */
     bool finished;
     int stopped_at; /* the value of *stopping that was acted upon */
     wi_list outbox;
@@ -79,7 +78,7 @@ static void hand_over(wi_lane *lane)
     wi_timer_clear(&lane->outbox_timer);
     if (!lane->outbox_len)
         return;
-    wi_collector_put(lane->shared.collector, &lane->outbox);
+    wi_collector_put(lane->shared.collector, &lane->outbox, lane->outbox_len);
     lane->outbox_len = 0;
     lane->outbox_bytes = 0;
 }
@@ -99,7 +98,8 @@ static void item_done(wi_lane *lane, wi_item *item, wi_outcome outcome)
     if (lane->outbox_len++ == 0)
         wi_timer_set(&lane->outbox_timer, wi_loop_now(lane->loop) + OUTBOX_DELAY);
     lane->outbox_bytes += item->charged;
-    if (lane->outbox_len >= OUTBOX_ITEMS || lane->outbox_bytes >= OUTBOX_BYTES)
+    if (lane->outbox_len >= OUTBOX_ITEMS || lane->outbox_bytes >= OUTBOX_BYTES ||
+        wi_budget_is_pressed(lane->shared.budget))
         hand_over(lane);
 }
 
@@ -243,14 +243,9 @@ static bool take_more(wi_lane *lane, bool all_held)
 {
     if (lane->source_ended)
         return false;
-    wi_gate_numbers numbers;
-    if (lane->ready_len >= READY_WANTED) {
-        if (!all_held || lane->ready_len >= READY_ACROSS)
-            return false;
-        wi_gate_numbers_get(lane->shared.gate, wi_loop_now(lane->loop), &numbers);
-        if (numbers.origins < 2)
-            return false;
-    }
+    bool across = all_held && lane->ready_len < READY_ACROSS;
+    if (lane->ready_len >= READY_WANTED && !(across && wi_gate_origins(lane->shared.gate) > 1))
+        return false;
     if (wi_budget_is_tight(lane->shared.budget) && !has_nothing(lane))
         return false;
     wi_block block;
@@ -269,11 +264,17 @@ static bool take_more(wi_lane *lane, bool all_held)
 
 /* ---- starting ---- */
 
-/* The item whose row is due next goes on even when memory is short, or nothing ever would. */
+/*
+ * The item whose row is due next goes on even when memory is short, or nothing ever would. Where no
+ * order is kept that is the lane's oldest, and only once all rows are written: as long as some are
+ * not, memory will be given back by that.
+ */
 static bool is_awaited(const wi_lane *lane, const wi_item *item)
 {
     if (lane->shared.ordered)
         return item->number == wi_collector_next(lane->shared.collector);
+    if (lane->outbox_len || !wi_collector_is_idle(lane->shared.collector))
+        return false;
     return wi_list_empty(&lane->running) || lane->running.next == &item->node;
 }
 
@@ -294,18 +295,23 @@ static void start(wi_lane *lane, wi_item *item)
     lane->shared.kind->start(lane->state, item);
 }
 
+/* Asked to stop, but not yet stopped; a poke is on its way. */
+static bool is_stopping(const wi_lane *lane)
+{
+    return atomic_load_explicit(lane->shared.stopping, memory_order_relaxed) > lane->stopped_at;
+}
+
 /* Starts what the gate lets through from one queue; *again: when to come back. */
 static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
 {
     size_t started = 0;
-    while (!wi_list_empty(&q->items)) {
+    while (!wi_list_empty(&q->items) && !is_stopping(lane)) {
         wi_item *item = wi_container_of(q->items.next, wi_item, node);
         bool tight = wi_budget_is_tight(lane->shared.budget);
         if (tight && !is_awaited(lane, item))
             break;
         int64_t when = WI_FOREVER;
         if (!wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when)) {
-            lane->turned_away = true;
             if (when < *again)
                 *again = when;
             break;
@@ -391,10 +397,6 @@ static void on_pump(wi_defer *defer)
         more = take_more(lane, started == 0);
     } while (more);
     wi_timer_set(&lane->again, again);
-    if (lane->turned_away && !lane->ready_len) {
-        lane->turned_away = false;
-        wi_gate_forget(lane->shared.gate, lane->index);
-    }
     if (lane->source_ended && !lane->ready_len && wi_list_empty(&lane->running) &&
         wi_list_empty(&lane->waiting) && !lane->finished) {
         hand_over(lane);
@@ -443,6 +445,9 @@ bool wi_lane_may_grow(wi_lane *lane, wi_item *item, size_t bytes)
     if (wi_budget_is_spent(lane->shared.budget) && !is_awaited(lane, item)) {
         lane->paused_len += !item->paused;
         item->paused = true;
+        /* The awaited item may have been turned away when there was memory, but no slot; and the
+         * slots are held by such as this one now. */
+        lane->shared.paused(lane->shared.arg);
         return false;
     }
     wi_budget_take(lane->shared.budget, (int64_t)bytes);
@@ -475,9 +480,10 @@ static void wait_for_retry(wi_lane *lane, wi_item *item, int64_t retry_after)
     wi_timer_set(&item->timer, wi_loop_now(lane->loop) + delay);
 }
 
-void wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attempt)
+bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attempt)
 {
     wi_gate *gate = lane->shared.gate;
+    bool retry = false;
     wi_list_remove(&item->node);
     lane->paused_len -= item->paused;
     item->paused = false;
@@ -493,14 +499,14 @@ void wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attem
         wi_histogram_add(&lane->durations, attempt->duration);
         wi_gate_leave(gate, item->origin, lane->index, wi_loop_now(lane->loop), attempt->duration,
                       attempt->overload, hold);
-        if (attempt->ok)
-            item_done(lane, item, WI_OUTCOME_OK);
-        else if (wants_retry(lane, item, attempt))
+        retry = !attempt->ok && wants_retry(lane, item, attempt);
+        if (retry)
             wait_for_retry(lane, item, attempt->retry_after);
         else
-            item_done(lane, item, WI_OUTCOME_FAILED);
+            item_done(lane, item, attempt->ok ? WI_OUTCOME_OK : WI_OUTCOME_FAILED);
     }
     pump_later(lane);
+    return retry;
 }
 
 /* ---- life ---- */

@@ -51,7 +51,8 @@ typedef struct wi_lane_shared {
     atomic_int *stopping; /* 0, or 1 + weir_stop */
     int64_t deadline_at;  /* on the real clock; 0: none */
     void (*deadline)(void *arg);
-    void (*ended)(void *arg);                        /* a lane has nothing left; its thread ends */
+    void (*paused)(void *arg); /* memory is spent: all lanes should look for the awaited item */
+    void (*ended)(void *arg);  /* a lane has nothing left; its thread ends */
     void (*fault)(void *arg, const weir_error *err); /* the job cannot go on */
     void *arg;
 } wi_lane_shared;
@@ -82,7 +83,9 @@ const wi_histogram *wi_lane_durations(const wi_lane *lane);
 
 wi_loop *wi_lane_loop(wi_lane *lane);
 
-void wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attempt);
+/* True: the item waits for another attempt, so that what this one received can go. False: the item
+ * is not the lane's any more. */
+bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attempt);
 
 /*
  * May the item take so many bytes more? True: they are charged to it. False: the memory budget is

@@ -16,6 +16,7 @@ enum {
     ROWS_PER_BATCH = 128,
     CHUNK = 64 << 10,
 };
+#define MOST_CHOICES ((uint64_t)1 << 32) /* of each row, so that no count can overflow */
 
 struct wi_source {
     wi_source_options options;
@@ -124,7 +125,9 @@ weir_status wi_source_new(const wi_source_options *options, wi_source **out, wei
     pthread_mutex_init(&source->lock, NULL);
     pthread_cond_init(&source->room, NULL);
     weir_status status = WEIR_OK;
-    if (options->input) {
+    if (options->input && options->choices > MOST_CHOICES)
+        status = wi_fail(err, WEIR_INVALID, "more than 2^32 combinations for each input row");
+    if (status == WEIR_OK && options->input) {
         source->chunk = malloc(CHUNK);
         status =
             source->chunk ? wi_input_open(options->input, &source->input, err) : wi_fail_nomem(err);
@@ -142,13 +145,19 @@ weir_status wi_source_new(const wi_source_options *options, wi_source **out, wei
     return WEIR_OK;
 }
 
+void wi_source_join(wi_source *source)
+{
+    wi_source_stop(source);
+    if (source->started)
+        pthread_join(source->thread, NULL);
+    source->started = false;
+}
+
 void wi_source_free(wi_source *source)
 {
     if (!source)
         return;
-    wi_source_stop(source);
-    if (source->started)
-        pthread_join(source->thread, NULL);
+    wi_source_join(source);
     for (size_t i = 0; i < source->ahead_len; i++)
         wi_batch_unref(source->ahead[(source->ahead_first + i) % READ_AHEAD]);
     wi_batch_unref(source->first);

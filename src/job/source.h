@@ -53,7 +53,10 @@ typedef struct wi_source_numbers {
 
 /* Opens the input and reads its first rows, which may block. */
 weir_status wi_source_new(const wi_source_options *options, wi_source **out, weir_error *err);
-void wi_source_free(wi_source *source); /* NULL is fine; stops first */
+void wi_source_free(wi_source *source); /* NULL is fine; joins first */
+
+/* Stops, and returns when its thread can poke nobody any more. */
+void wi_source_join(wi_source *source);
 
 /* The schema of the first rows; NULL without input or if it is empty. Borrowed. */
 wi_schema *wi_source_schema(const wi_source *source);

@@ -99,7 +99,7 @@ TEST(a_header_that_is_no_use_fails)
                           "input, for example with iconv\n");
     csv("a,\"b\n1,2\n", "failed: in line 1, column 3: the quote that opens here is never closed\n");
     expect_rows_n(WI_FORMAT_CSV, 10, "a23456789,b\n1,2\n", 16,
-                  "failed: in line 1: the row is longer than 10 bytes\n");
+                  "failed: in line 1: the row is longer than 10 bytes (--max-row)\n");
 }
 
 TEST(columns_without_a_name_get_one)
@@ -138,17 +138,17 @@ TEST(rows_too_long_are_faults_and_reading_goes_on)
     static const char text[] = "a,b\n12345678,9\n1234567890,1\n3,4\n\"12\n45678901\n\"5,6\n7,8\n";
     expect_rows_n(WI_FORMAT_CSV, 10, text, sizeof text - 1,
                   "2 a=12345678 b=9\n"
-                  "3 ! in line 3: the row is longer than 10 bytes\n"
+                  "3 ! in line 3: the row is longer than 10 bytes (--max-row)\n"
                   "4 a=3 b=4\n"
-                  "5 ! in line 5: the row is longer than 10 bytes\n"
+                  "5 ! in line 5: the row is longer than 10 bytes (--max-row)\n"
                   "7 a=5,6\n7,8\n ! in line 7, column 1: the quote that opens here is never "
                   "closed\n");
     expect_rows_n(WI_FORMAT_CSV, 4, "a,b\n1,2345", 10,
-                  "2 ! in line 2: the row is longer than 4 bytes\n");
+                  "2 ! in line 2: the row is longer than 4 bytes (--max-row)\n");
     expect_rows_n(WI_FORMAT_CSV, 4, "a,b\n1,23456\n", 12,
-                  "2 ! in line 2: the row is longer than 4 bytes\n");
+                  "2 ! in line 2: the row is longer than 4 bytes (--max-row)\n");
     expect_rows_n(WI_FORMAT_CSV, 4, "a,b\n1,2\r\n1,23\r\n", 15,
-                  "2 a=1 b=2\n3 ! in line 3: the row is longer than 4 bytes\n");
+                  "2 a=1 b=2\n3 ! in line 3: the row is longer than 4 bytes (--max-row)\n");
 }
 
 TEST(tsv_has_escapes_and_no_quotes)

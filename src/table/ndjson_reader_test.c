@@ -51,7 +51,7 @@ TEST(faults_say_where)
     expect_rows_n(WI_FORMAT_NDJSON, 99, "{\"a\":\0}\n{\"a\":1}\n", 16,
                   "1 ! in line 1, column 6: a NUL byte: this does not look like text\n2 a:1\n");
     expect_rows_n(WI_FORMAT_NDJSON, 8, "{\"a\":123}\n{\"a\":1}\n", 18,
-                  "1 ! in line 1: the row is longer than 8 bytes\n2 a:1\n");
+                  "1 ! in line 1: the row is longer than 8 bytes (--max-row)\n2 a:1\n");
 }
 
 TEST(deep_nesting_is_bounded)

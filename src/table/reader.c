@@ -246,7 +246,8 @@ static bool skip_rest(wi_reader *reader)
 
 static weir_status take_too_long(wi_reader *reader, const char *row, weir_error *err)
 {
-    wi_reader_fault(reader, row, NULL, "the row is longer than %zu bytes", reader->max_row);
+    wi_reader_fault(reader, row, NULL, "the row is longer than %zu bytes (--max-row)",
+                    reader->max_row);
     if (!reader->schema)
         return wi_fail(err, WEIR_TOOLARGE, "%s", reader->fault);
     weir_status status = wi_reader_begin_row(reader, err);

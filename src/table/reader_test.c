@@ -28,8 +28,8 @@ TEST(lines_are_rows_of_one_column)
                 "1 line=x\xEF\xBF\xBD ! in line 1, column 2: byte 0xFF is not valid UTF-8: convert "
                 "the input, for example with iconv\n2 line=ok\n");
     expect_rows_n(WI_FORMAT_LINES, 5, "12345\n123456\n\n1234567890123\n1\n", 30,
-                  "1 line=12345\n2 ! in line 2: the row is longer than 5 bytes\n"
-                  "4 ! in line 4: the row is longer than 5 bytes\n5 line=1\n");
+                  "1 line=12345\n2 ! in line 2: the row is longer than 5 bytes (--max-row)\n"
+                  "4 ! in line 4: the row is longer than 5 bytes (--max-row)\n5 line=1\n");
 }
 
 TEST(the_schema_is_known_after_a_header_alone)

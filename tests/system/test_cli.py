@@ -471,7 +471,8 @@ def test_secrets_stay_out_of_rows_and_messages(weir, refused_port, nginx, tmp_pa
     ["http://joe:s3cret@127.0.0.1/a b"], ["http://joe:s3cret@127.0.0.1:x/"],
     [NOWHERE, "-H", "s3cret"], [NOWHERE, "-H", "X: s3cret {nope}"], [NOWHERE, "-H", "X: s3cret {"],
     [NOWHERE, "--user", "s3cret"], [NOWHERE, "--proxy", "joe://joe:s3cret@x", "--retry", "0"],
-    [NOWHERE, "--proxy", "http://joe:s3cret@[::1/", "--retry", "0"], [NOWHERE, "--user=s3cret"], [NOWHERE, "-us3cret"],
+    [NOWHERE, "--proxy", "http://joe:s3cret@[::1/", "--retry", "0"],
+    [NOWHERE, "--user=s3cret"], [NOWHERE, "-us3cret"],
 ])
 def test_secrets_stay_out_of_refusals(weir, args):
     done = weir("fetch", *args)

@@ -115,7 +115,7 @@ def test_a_body_without_a_length_ends_with_the_connection(weir, hostile):
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\nx",
     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nno gzip",
-    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff",
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08" + bytes(6) + b"\x03\xff",
 ], ids=range(12))
 def test_garbage(weir, hostile, data):
     fails(weir, hostile(data).url)
@@ -236,8 +236,9 @@ def test_max_redirects(weir, mock):
     assert "redirect" in row["error"]
 
 
-@pytest.mark.parametrize("where", ["file:///etc/passwd", "gopher://127.0.0.1:1/", "ftp://127.0.0.1/",
-                                   "dict://127.0.0.1/", "javascript:alert(1)", "smb://127.0.0.1/x"])
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "gopher://127.0.0.1:1/",
+                                   "ftp://127.0.0.1/", "dict://127.0.0.1/",
+                                   "javascript:alert(1)", "smb://127.0.0.1/x"])
 def test_a_redirect_to_another_scheme(weir, api, where):
     row = fails(weir, api((302, {"Location": where})).url, "--location")
     assert "root:" not in str(row["body"])
@@ -315,8 +316,9 @@ def test_in_bodies(weir, mock):
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json"])
 def test_in_bodies_of_any_type(weir, api, kind):
-    data = ('"' + ESCAPES.replace("\x1b", "").replace("\x07", "").replace("\b", "").replace("\r", "") + '"') \
-        if kind == "application/json" else ESCAPES
+    data = ESCAPES
+    if kind == "application/json":  # a string may hold DEL and C1 as they are
+        data = '"' + "".join(c for c in ESCAPES if c >= " ") + '"'
     done = weir("fetch", api((200, {"Content-Type": kind}, data)).url)
     assert done.returncode == 0 and clean(done.stdout)
     assert "\x9b7m\x7f" in done.rows[0]["body"]

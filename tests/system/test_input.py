@@ -35,7 +35,8 @@ def test_tsv(weir, api):
 
 
 def test_ndjson_keeps_what_it_holds(weir, api):
-    line = '{"id": 1, "big": 123456789012345678901234567890, "pi": 3.10, "deep": {"a": [null, true]}}'
+    line = ('{"id": 1, "big": 123456789012345678901234567890, "pi": 3.10, '
+            '"deep": {"a": [null, true]}}')
     done = fetch(weir, api, line + "\n\n" + '{"id": "two", "other": 1}\n', "--input-format",
                  "ndjson")
     assert done.returncode == 0, done.log
@@ -148,11 +149,11 @@ def feed(pipe, count):
     pipe.close()
 
 
-def test_a_long_pipe_needs_no_more_memory(weir, api):
+def test_a_long_pipe_needs_no_more_memory(weir, api, sanitized):
     few, small = peak_memory(weir, api, 300)
     many, large = peak_memory(weir, api, 6000)  # 12 MB more, if they were kept
     assert (few, many) == (300, 6000)
-    assert large - small < 8 * 1024
+    assert sanitized or large - small < 8 * 1024
 
 
 def test_a_fifo(weir, api, tmp_path, processes):
@@ -217,7 +218,7 @@ def test_a_line_beyond_the_limit_fails_alone(weir, api):
                  "--max-row", "64K")
     assert done.returncode == 1
     long, good = done.rows
-    assert long["attempts"] == 0 and "longer than 65536 bytes" in long["error"]
+    assert long["attempts"] == 0 and "--max-row" in long["error"]
     assert good["status"] == 200
 
 

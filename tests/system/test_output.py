@@ -106,7 +106,8 @@ def body_of(weir, api, data, kind=None, *args):
 
 
 def test_json_is_embedded_digit_for_digit(weir, api):
-    data = b'{\n  "big": 123456789012345678901234567890,\r\n "pi": 3.140000000000000000001,\n\t"e": 1E+400, "s": "a  b"\n}\n'
+    data = (b'{\n  "big": 123456789012345678901234567890,\r\n "pi": 3.140000000000000000001,\n'
+            b'\t"e": 1E+400, "s": "a  b"\n}\n')
     done = body_of(weir, api, data, "application/json; charset=utf-8")
     assert (b'"body":{"big":123456789012345678901234567890,"pi":3.140000000000000000001,'
             b'"e":1E+400,"s":"a  b"}') in done.stdout
@@ -138,7 +139,8 @@ def test_text_is_a_string(weir, api):
     assert row["body"] == text and "body_encoding" not in row
 
 
-@pytest.mark.parametrize("data", [bytes(range(256)), b"a\0b", b"\xff", b"\xc3", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("data", [bytes(range(256)), b"a\0b", b"\xff", b"\xc3", b"\xed\xa0\x80"],
+                         ids=["all bytes", "NUL", "0xff", "half a character", "a surrogate"])
 def test_anything_else_is_base64(weir, api, data):
     row = body_of(weir, api, data, "application/octet-stream").rows[0]
     assert row["body_encoding"] == "base64"
@@ -421,7 +423,8 @@ def test_bodies_on_a_full_disk(weir, api, small_disk):
 def test_head_ends_the_run_quietly(weir, nginx):
     with subprocess.Popen(["head", "-n", "1"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as head:
-        process = weir.start("fetch", nginx.url + "/products/{1..200}.json?{1..100}", stdout=head.stdin)
+        process = weir.start("fetch", nginx.url + "/products/{1..200}.json?{1..100}",
+                             stdout=head.stdin)
         head.stdin.close()
         _, log = process.communicate(timeout=LIMIT)
         row = json.loads(head.stdout.read())

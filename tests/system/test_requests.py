@@ -162,7 +162,8 @@ def test_a_json_body(weir, api):
     server = api()
     done = weir("fetch", "-i", "-", "--input-format", "ndjson", server.url,
                 "-d", '{"name": "{name}", "n": {n}, "all": {all}}',
-                input='{"name": "a\\"b\\\\\\n\\u00fc", "n": 12345678901234567890, "all": [1, {"x": null}]}\n')
+                input='{"name": "a\\"b\\\\\\n\\u00fc", "n": 12345678901234567890, '
+                      '"all": [1, {"x": null}]}\n')
     assert done.returncode == 0, done.log
     asked = only(server)
     assert asked.method == "POST"

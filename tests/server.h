@@ -1,11 +1,11 @@
 /*
- * server_testing.h: a web server for tests: what it answers, and when, is decided by the path.
+ * server.h: a web server for tests: what it answers, and when, is decided by the path.
  *
  * On 127.0.0.1 and a free port, a thread per connection, so that each can be written as a plain
  * sequence of reads and writes. server_end returns when all its threads have ended.
  */
-#ifndef WI_SERVER_TESTING_H
-#define WI_SERVER_TESTING_H
+#ifndef WEIR_TEST_SERVER_H
+#define WEIR_TEST_SERVER_H
 
 #include <arpa/inet.h>
 #include <errno.h>
