@@ -297,37 +297,42 @@ def throughput(bench):
     bench.ratio("throughput", runs, "curl_multi @ 1000", "curl_multi @ 64")
 
 
+def on_fresh_mock(client, count, in_flight):
+    """A server, so a port, for each run: the last one's closed connections still hold their ports."""
+    with mock("1s") as server:
+        return CLIENTS[client](server.url, count, in_flight, "-")
+
+
 def waits(bench):
     """Requests that each wait a second: how much of the waiting overlaps."""
     sizes = ((200, 1.10), (2000, None)) if bench.quick else ((200, 1.10), (10000, 2.0))
-    with mock("1s") as server:
-        for count, limit in sizes:
-            cases = {}
-            for label, client, in_flight in (
-                (f"weir -j {count}", "weir", count),
-                ("weir -j auto", "weir", "auto"),
-                ("curl_multi", "curl_multi", count),
-                ("aiohttp", "aiohttp", count),
-                ("go", "go", count),
-            ):
-                cases[label] = lambda client=client, in_flight=in_flight, count=count: CLIENTS[
-                    client
-                ](server.url, count, in_flight, "-")
-            name = f"{count:,} × 1 s"
-            runs = bench.alternate(name, cases)
-            for label, of in runs.items():
-                first = label == f"weir -j {count}"
-                seconds = statistics.median(run.seconds for run in of)
-                bench.figure(name, label, seconds, "s", bound=limit if first else None)
-                each = statistics.median(run.peak_kb for run in of) / count
-                if count >= 1000:
-                    bench.figure(
-                        name,
-                        f"{label}: peak memory per request in flight",
-                        each,
-                        "KiB",
-                        bound=64 if first else None,
-                    )
+    for count, limit in sizes:
+        cases = {}
+        for label, client, in_flight in (
+            (f"weir -j {count}", "weir", count),
+            ("weir -j auto", "weir", "auto"),
+            ("curl_multi", "curl_multi", count),
+            ("aiohttp", "aiohttp", count),
+            ("go", "go", count),
+        ):
+            cases[label] = lambda client=client, in_flight=in_flight, count=count: on_fresh_mock(
+                client, count, in_flight
+            )
+        name = f"{count:,} × 1 s"
+        runs = bench.alternate(name, cases)
+        for label, of in runs.items():
+            first = label == f"weir -j {count}"
+            seconds = statistics.median(run.seconds for run in of)
+            bench.figure(name, label, seconds, "s", bound=limit if first else None)
+            each = statistics.median(run.peak_kb for run in of) / count
+            if count >= 1000:
+                bench.figure(
+                    name,
+                    f"{label}: peak memory per request in flight",
+                    each,
+                    "KiB",
+                    bound=64 if first else None,
+                )
 
 
 def memory(bench):

@@ -47,6 +47,8 @@ struct wi_decoder {
     z_stream z;         /* gzip, deflate */
     bool z_begun;
     ZSTD_DStream *zstd;
+    char magic[4]; /* of zstd's frame, as far as it came */
+    size_t magic_len;
     BrotliDecoderState *br;
     /* of a chain */
     wi_decoder *source;
@@ -254,7 +256,7 @@ static weir_status step_deflate(wi_decoder *d, reading *in, writing *out, weir_e
     return status || !d->settled ? status : step_inflate(d, in, out, err);
 }
 
-static weir_status step_zstd(wi_decoder *d, reading *in, writing *out, weir_error *err)
+static weir_status run_zstd(wi_decoder *d, reading *in, writing *out, weir_error *err)
 {
     ZSTD_inBuffer from = {in->bytes, in->len, in->at};
     ZSTD_outBuffer to = {out->bytes, out->len, out->at};
@@ -272,6 +274,29 @@ static weir_status step_zstd(wi_decoder *d, reading *in, writing *out, weir_erro
     default:
         return fail_damaged(d, ZSTD_getErrorName(result), err);
     }
+}
+
+/*
+ * libzstd also reads what zstd was before it was a standard, with decoders that nobody looks after
+ * and that know no limit for their window. Where a frame begins, its magic number is looked at
+ * first.
+ */
+static weir_status step_zstd(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    if (!d->inside)
+        d->magic_len = 0;
+    if (d->magic_len == sizeof d->magic)
+        return run_zstd(d, in, out, err);
+    d->inside = true;
+    while (d->magic_len < sizeof d->magic && in->at < in->len)
+        d->magic[d->magic_len++] = in->bytes[in->at++];
+    if (d->magic_len < sizeof d->magic)
+        return WEIR_OK;
+    if (memcmp(d->magic, "\x28\xb5\x2f\xfd", 4) != 0 &&
+        ((d->magic[0] & 0xf0) != 0x50 || memcmp(d->magic + 1, "\x2a\x4d\x18", 3) != 0))
+        return fail_damaged(d, "no frame begins where one should", err);
+    weir_status status = run_zstd(d, &(reading){d->magic, sizeof d->magic, 0}, out, err);
+    return status || in->at == in->len ? status : run_zstd(d, in, out, err);
 }
 
 static weir_status step_br(wi_decoder *d, reading *in, writing *out, weir_error *err)

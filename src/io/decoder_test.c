@@ -248,6 +248,7 @@ TEST(what_is_none)
     for (size_t i = 0; i < 4; i++)
         expect_failure(names[i], "\xff\xff no such data \xff\xff", 18, WEIR_INVALID, names[i]);
     expect_failure("gzip", "\0\0\0\0", 4, WEIR_INVALID, "gzip"); /* padding of nothing */
+    expect_failure("zstd", "\x26\xb5\x2f\xfd\0\0\0\0", 8, WEIR_INVALID, "no frame"); /* zstd 0.6 */
     expect_failure("deflate", "\x78\xbb\1\2\3\4", 6, WEIR_INVALID, "dictionary");
 }
 

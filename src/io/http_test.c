@@ -52,25 +52,27 @@ static size_t pack(const char *coding, const char *text, size_t len, char *out, 
 static void send_packed(server_connection *c, const char *coding, const char *how,
                         const char *packed, size_t len)
 {
-    char head[200];
     bool chunked = strcmp(how, "chunked") == 0;
     bool closed = strcmp(how, "closed") == 0;
-    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nCONTENT-encoding: %s\r\n", coding);
-    server_puts(c, head);
-    snprintf(head, sizeof head, "Content-Length: %zu\r\n", len);
-    server_puts(c, chunked ? "Transfer-Encoding: chunked\r\n" : closed ? "" : head);
-    server_puts(c, "\r\n");
+    wi_buf out = WI_BUF_INIT;
+    wi_buf_printf(&out, "HTTP/1.1 200 OK\r\nCONTENT-encoding: %s\r\n", coding);
+    if (chunked)
+        wi_buf_puts(&out, "Transfer-Encoding: chunked\r\n");
+    else if (!closed)
+        wi_buf_printf(&out, "Content-Length: %zu\r\n", len);
+    wi_buf_puts(&out, "\r\n");
     for (size_t at = 0; at < len && chunked; at += 3) {
         size_t n = len - at < 3 ? len - at : 3;
-        snprintf(head, sizeof head, "%zx\r\n", n);
-        server_puts(c, head);
-        server_send(c, packed + at, n);
-        server_puts(c, "\r\n");
+        wi_buf_printf(&out, "%zx\r\n", n);
+        wi_buf_append(&out, packed + at, n);
+        wi_buf_puts(&out, "\r\n");
     }
     if (chunked)
-        server_puts(c, "0\r\n\r\n");
+        wi_buf_puts(&out, "0\r\n\r\n");
     else
-        server_send(c, packed, len);
+        wi_buf_append(&out, packed, len);
+    server_send(c, out.data, out.len); /* at once: what follows a small piece is held back */
+    wi_buf_fini(&out);
     if (closed)
         server_close(c);
 }
