@@ -30,8 +30,20 @@ static void on_socket_ready(wi_watch *watch, uint32_t events)
     wi_defer_set(s->http->loop, &s->drain);
 }
 
+static void socket_drop(wi_http *http, curl_socket_t fd)
+{
+    wi_http_socket *sock = socket_at(http, fd);
+    if (!sock)
+        return;
+    wi_watch_fini(&sock->watch);
+    http->sockets[fd] = NULL;
+    free(sock);
+}
+
+/* A descriptor that is known already is libcurl's own that it closed without a word. */
 static wi_http_socket *socket_add(wi_http *http, curl_socket_t fd)
 {
+    socket_drop(http, fd);
     if ((size_t)fd >= http->sockets_len) {
         size_t len = ((size_t)fd + 64) * 3 / 2;
         wi_http_socket **sockets = realloc(http->sockets, len * sizeof(wi_http_socket *));
@@ -47,16 +59,6 @@ static wi_http_socket *socket_add(wi_http *http, curl_socket_t fd)
     wi_watch_init(&sock->watch, http->loop, fd, on_socket_ready);
     http->sockets[fd] = sock;
     return sock;
-}
-
-static void socket_drop(wi_http *http, curl_socket_t fd)
-{
-    wi_http_socket *sock = socket_at(http, fd);
-    if (!sock)
-        return;
-    wi_watch_fini(&sock->watch);
-    http->sockets[fd] = NULL;
-    free(sock);
 }
 
 curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)

@@ -80,7 +80,8 @@ static weir_status write_row(wi_collector *collector, wi_item *item, weir_error 
     weir_status status = wi_sink_begin_row(sink, input, &batch, &first, err);
     if (status != WEIR_OK)
         return status;
-    for (size_t i = 0; i < first; i++) {
+    size_t known = input ? wi_schema_columns(input) : 0;
+    for (size_t i = 0; i < first && i < known; i++) {
         wi_cell cell = wi_batch_cell(item->batch, item->row, i);
         if (cell.kind != WI_ABSENT)
             wi_batch_put_cell(batch, i, &cell);

@@ -183,9 +183,9 @@ static void keep_rows(weir_job *job, wi_sink *sink, const char *what)
 
 static weir_status commit(weir_job *job, weir_error *err)
 {
-    weir_status status = wi_sink_commit(job->rows, job->first_schema, err);
+    weir_status status = wi_sink_commit(job->rows, err);
     if (status == WEIR_OK && job->errors)
-        status = wi_sink_commit(job->errors, job->first_schema, err);
+        status = wi_sink_commit(job->errors, err);
     return status;
 }
 
@@ -344,6 +344,7 @@ static weir_status open_sink(weir_job *job, const char *path, wi_format format, 
         .write = job->options.write,
         .write_arg = job->options.write_arg,
         .format = format,
+        .fixed = job->first_schema,
     };
     sink.columns_len = job->kind->columns(job->kind_job, &sink.columns);
     sink.optional_len = job->kind->optional_columns(job->kind_job, &sink.optional);

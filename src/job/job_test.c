@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "lane.h"
 #include "random.h"
 #include "test.h"
@@ -798,6 +799,101 @@ TEST(bodies_beyond_the_budget)
     }
 }
 
+/* ---- inputs ---- */
+
+static const char *put_rows(const char *name, int n, int wide_from)
+{
+    const char *path = in_folder(name);
+    FILE *file = fopen(path, "we");
+    for (int i = 0; file && i < n; i++)
+        fprintf(file, i < wide_from ? "{\"a\":%d}\n" : "{\"a\":%d,\"b\":1}\n", i);
+    EXPECT(file && fclose(file) == 0);
+    return path;
+}
+
+TEST(rows_of_an_input)
+{
+    REQUIRE(folder_begin());
+    fake f = {.seed = 24, .longest = WI_MILLISECOND, .fail_percent = 10};
+    wi_job_options o = options_for(3);
+    o.input = put_rows("rows.ndjson", 3000, 2000);
+    weir_job *job = make(&o, &f);
+    REQUIRE(job != NULL);
+    EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
+    EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
+    weir_job_stats s = expect_sound(job, &f, 9000);
+    EXPECT_INT(s.end, WEIR_JOB_END_COMPLETE);
+    EXPECT_INT(s.total, 9000);
+    EXPECT(out.in_order);
+    weir_job_free(job);
+    folder_end();
+}
+
+static int64_t lines_of(const char *path)
+{
+    int64_t lines = 0;
+    int c;
+    FILE *file = fopen(path, "re");
+    while (file && (c = getc(file)) != EOF)
+        lines += c == '\n';
+    if (file)
+        fclose(file);
+    return lines;
+}
+
+/* A CSV's header is written before the new column is known: its rows fail, the job does not. */
+static void with_new_column(const char *output, const char *errors)
+{
+    fake f = {.seed = 25};
+    wi_job_options o = options_for(1);
+    weir_job_stats s;
+    o.input = put_rows("rows.ndjson", 1000, 900);
+    o.write = NULL;
+    o.output = in_folder(output);
+    o.errors = errors ? in_folder(errors) : NULL;
+    weir_job *job = make(&o, &f);
+    REQUIRE(job != NULL);
+    weir_error err = {0};
+    EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
+    if (!EXPECT_INT(weir_job_wait(job, -1, &err), WEIR_OK))
+        printf("# %s\n", err.text);
+    weir_job_stats_get(job, &s);
+    EXPECT_INT(s.end, WEIR_JOB_END_COMPLETE);
+    EXPECT_INT(s.failed, 100);
+    EXPECT_INT(s.ok, 900);
+    weir_job_free(job);
+    EXPECT_INT(lines_of(in_folder(output)),
+               strstr(output, ".csv") ? 1 + (errors ? 900 : 1000) : 900);
+    if (errors)
+        EXPECT_INT(lines_of(in_folder(errors)), 100 + (strstr(errors, ".csv") != NULL));
+}
+
+/* The rows have a place for it, the failed ones' CSV has not. */
+static void with_all_failed(void)
+{
+    fake f = {.seed = 26, .fatal_percent = 100};
+    wi_job_options o = options_for(1);
+    o.input = put_rows("rows.ndjson", 1000, 500);
+    o.errors = in_folder("all.csv");
+    weir_job *job = make(&o, &f);
+    REQUIRE(job != NULL);
+    EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
+    EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
+    weir_job_free(job);
+    EXPECT_INT(lines_of(in_folder("all.csv")), 1001);
+    EXPECT_INT(out.len, 0);
+}
+
+TEST(a_new_column_has_no_place_in_csv)
+{
+    REQUIRE(folder_begin());
+    with_new_column("rows.csv", NULL);
+    with_new_column("rows.csv", "errors.csv");
+    with_new_column("rows.csv", "errors.ndjson");
+    with_all_failed();
+    folder_end();
+}
+
 __attribute__((constructor)) static void watch(void)
 {
     alarm(100); /* a test that hangs has failed */
@@ -812,4 +908,5 @@ TESTS(CASE(all_items_come_out_in_order), CASE(unordered_items_all_come_out),
       CASE(the_deadline_ends_a_job), CASE(the_first_failure_ends_a_job),
       CASE(an_output_that_is_closed_ends_a_job), CASE(an_output_that_is_full_ends_a_job),
       CASE(free_in_the_midst), CASE(a_job_that_is_not_started), CASE(stopped_before_the_start),
-      CASE(a_plan), CASE(little_memory), CASE(bodies_beyond_the_budget))
+      CASE(a_plan), CASE(little_memory), CASE(bodies_beyond_the_budget), CASE(rows_of_an_input),
+      CASE(a_new_column_has_no_place_in_csv))

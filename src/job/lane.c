@@ -162,7 +162,8 @@ static bool has_new_column(const wi_lane *lane, const wi_item *item, weir_error 
     if (!fixed || !schema || fixed == schema)
         return false;
     for (size_t i = wi_schema_columns(fixed); i < wi_schema_columns(schema); i++) {
-        if (wi_batch_cell(item->batch, item->row, i).kind == WI_ABSENT)
+        wi_cell_kind kind = wi_batch_cell(item->batch, item->row, i).kind;
+        if (kind == WI_ABSENT || kind == WI_NULL)
             continue;
         wi_name name = wi_schema_name(schema, i);
         wi_fail(err, WEIR_INVALID,

@@ -140,6 +140,8 @@ weir_status wi_sink_begin_row(wi_sink *sink, wi_schema *input, wi_batch **batch,
                               weir_error *err)
 {
     weir_status status = WEIR_OK;
+    if (sink->options.format == WI_FORMAT_CSV)
+        input = sink->options.fixed;
     if (!sink->has_schema || sink->input != input)
         status = take_up_schema(sink, input, err);
     if (status == WEIR_OK) {
@@ -179,10 +181,10 @@ weir_status wi_sink_flush(wi_sink *sink, weir_error *err)
     return status == WEIR_OK ? write_out(sink, err) : status;
 }
 
-weir_status wi_sink_commit(wi_sink *sink, wi_schema *input, weir_error *err)
+weir_status wi_sink_commit(wi_sink *sink, weir_error *err)
 {
-    weir_status status =
-        sink->has_schema ? wi_sink_flush(sink, err) : take_up_schema(sink, input, err);
+    weir_status status = sink->has_schema ? wi_sink_flush(sink, err)
+                                          : take_up_schema(sink, sink->options.fixed, err);
     if (status == WEIR_OK) {
         wi_buf_clear(&sink->bytes);
         status = wi_row_writer_header(sink->writer, sink->schema, &sink->bytes, err);

@@ -65,7 +65,7 @@ TEST(columns_that_clash_are_renamed)
     EXPECT(add_row(sink, input, NULL) == WEIR_OK);
     expect_rows(sink, "{\"id\":1,\"input_input_url\":2,\"input_url\":3,\"input_status\":4,"
                       "\"url2\":5,\"url\":6,\"status\":7}\n");
-    EXPECT(wi_sink_commit(sink, input, NULL) == WEIR_OK);
+    EXPECT(wi_sink_commit(sink, NULL) == WEIR_OK);
     wi_sink_free(sink);
     wi_schema_unref(input);
 }
@@ -98,15 +98,33 @@ TEST(csv_has_a_header_even_without_rows)
         wi_sink *sink = NULL;
         wi_sink_options options = to_callback(WI_FORMAT_CSV);
         wi_schema *input = schema_of(names, 2);
+        options.fixed = input;
         REQUIRE(input && wi_sink_new(&options, &sink, NULL) == WEIR_OK);
         for (int i = 0; i < rows; i++)
             EXPECT(add_row(sink, input, NULL) == WEIR_OK);
-        EXPECT(wi_sink_commit(sink, input, NULL) == WEIR_OK);
+        EXPECT(wi_sink_commit(sink, NULL) == WEIR_OK);
         EXPECT_MEM(written.data, written.len,
                    rows ? "a,input_status,url,status\n1,2,3,4\n" : "a,input_status,url,status\n");
         wi_sink_free(sink);
         wi_schema_unref(input);
     }
+}
+
+TEST(csv_keeps_its_columns)
+{
+    static const char *const names[] = {"a", "b"};
+    wi_sink *sink = NULL;
+    wi_sink_options options = to_callback(WI_FORMAT_CSV);
+    wi_schema *one = schema_of(names, 1);
+    wi_schema *two = schema_of(names, 2);
+    options.fixed = one;
+    REQUIRE(one && two && wi_sink_new(&options, &sink, NULL) == WEIR_OK);
+    EXPECT(add_row(sink, two, NULL) == WEIR_OK);
+    EXPECT(add_row(sink, one, NULL) == WEIR_OK);
+    expect_rows(sink, "a,url,status\n1,2,3\n1,2,3\n");
+    wi_sink_free(sink);
+    wi_schema_unref(one);
+    wi_schema_unref(two);
 }
 
 TEST(many_rows_are_written_on_the_way)
@@ -117,7 +135,7 @@ TEST(many_rows_are_written_on_the_way)
     for (int i = 0; i < 5000; i++)
         EXPECT(add_row(sink, NULL, NULL) == WEIR_OK);
     EXPECT(written.len >= 4 * 1024 * strlen("{\"url\":1,\"status\":2}\n"));
-    EXPECT(wi_sink_commit(sink, NULL, NULL) == WEIR_OK);
+    EXPECT(wi_sink_commit(sink, NULL) == WEIR_OK);
     EXPECT_INT(written.len, 5000 * strlen("{\"url\":1,\"status\":2}\n"));
     wi_sink_free(sink);
 }
@@ -153,7 +171,7 @@ TEST(a_file_is_whole_or_partial_or_not_there)
     wi_sink *sink = sink_to(in_folder("whole"));
     REQUIRE(sink != NULL);
     EXPECT(add_row(sink, NULL, NULL) == WEIR_OK);
-    EXPECT(wi_sink_commit(sink, NULL, NULL) == WEIR_OK);
+    EXPECT(wi_sink_commit(sink, NULL) == WEIR_OK);
     wi_sink_free(sink);
     expect_file(in_folder("whole"), "{\"url\":1,\"status\":2}\n");
 
@@ -189,12 +207,13 @@ static weir_status write_some(void)
         .write = take, .format = WI_FORMAT_CSV, .columns = columns, .columns_len = 2};
     wi_buf_clear(&written);
     weir_status status = wi_schema_new(list, 2, &input, NULL);
+    options.fixed = input;
     if (status == WEIR_OK)
         status = wi_sink_new(&options, &sink, NULL);
     if (status == WEIR_OK)
         status = add_row(sink, input, NULL);
     if (status == WEIR_OK)
-        status = wi_sink_commit(sink, input, NULL);
+        status = wi_sink_commit(sink, NULL);
     wi_sink_free(sink);
     wi_schema_unref(input);
     wi_buf_clear(&written);
@@ -211,6 +230,6 @@ TEST(survives_lack_of_memory)
 }
 
 TESTS(CASE(columns_that_clash_are_renamed), CASE(the_schema_may_change),
-      CASE(csv_has_a_header_even_without_rows), CASE(many_rows_are_written_on_the_way),
-      CASE(an_output_that_is_closed), CASE(a_file_is_whole_or_partial_or_not_there),
-      CASE(survives_lack_of_memory))
+      CASE(csv_has_a_header_even_without_rows), CASE(csv_keeps_its_columns),
+      CASE(many_rows_are_written_on_the_way), CASE(an_output_that_is_closed),
+      CASE(a_file_is_whole_or_partial_or_not_there), CASE(survives_lack_of_memory))
