@@ -64,6 +64,11 @@ void wi_timer_fini(wi_timer *timer);
 void wi_timer_set(wi_timer *timer, int64_t when);
 void wi_timer_clear(wi_timer *timer);
 
+static inline bool wi_timer_is_set(const wi_timer *timer)
+{
+    return timer->node.index != 0;
+}
+
 /* ---- watches: a descriptor's readiness ---- */
 
 struct wi_watch {

@@ -58,6 +58,11 @@ static bool proxy_in_environment(void)
     return false;
 }
 
+static long milliseconds(int64_t span)
+{
+    return span > 0 ? (long)((span + WI_MILLISECOND - 1) / WI_MILLISECOND) : 0;
+}
+
 static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options *o)
 {
     if (o->proxy) {
@@ -80,10 +85,9 @@ static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options
         curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
         curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)o->max_redirects);
         curl->easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
+        /* for where a redirect leads to; the first connection is timed by us, which costs less */
+        curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(o->connect_timeout));
     }
-    if (o->connect_timeout > 0)
-        curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                          (long)((o->connect_timeout + WI_MILLISECOND - 1) / WI_MILLISECOND));
 }
 
 /* What is the same for every request of this handle's life. */
@@ -228,7 +232,6 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->url = request->url;
     exchange->once = request->once;
     exchange->sent = false;
-    exchange->in_headers = false;
     exchange->resume = false;
     exchange->aborted = false;
     exchange->paused_at = 0;
@@ -239,8 +242,10 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->text[0] = '\0';
     exchange->started = wi_loop_now(http->loop);
     exchange->timeout_at = request->timeout > 0 ? exchange->started + request->timeout : 0;
-    if (exchange->timeout_at)
-        wi_timer_set(&exchange->timeout, exchange->timeout_at);
+    exchange->connect_at = http->options.connect_timeout > 0
+                               ? exchange->started + http->options.connect_timeout
+                               : WI_FOREVER;
+    wi_exchange_arm(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);
     return WEIR_OK;

@@ -72,8 +72,9 @@ struct wi_http_exchange {
     wi_exchange_state state;
     wi_timer timeout;
     int64_t started;
-    int64_t paused_at; /* 0: it runs */
-    int64_t timeout_at;
+    int64_t paused_at;  /* 0: it runs */
+    int64_t timeout_at; /* 0: never */
+    int64_t connect_at; /* unless the request is sent by then; WI_FOREVER: never */
     weir_status ends_with;
     wi_http_name *asks;
     struct curl_slist *forget_name;
@@ -132,6 +133,9 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
 void wi_exchange_name_answered(wi_http_exchange *exchange, bool known);
 
 void wi_exchange_on_timeout(wi_timer *timer);
+
+/* Sees to it that on_timeout is called in time. */
+void wi_exchange_arm(wi_http_exchange *exchange);
 void wi_exchange_on_attend(wi_defer *defer);
 
 /* ---- http_content.c ---- */

@@ -64,10 +64,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     case WI_HTTP_TAKEN:
         return size * n;
     case WI_HTTP_PAUSE:
-        if (!exchange->paused_at) {
+        if (!exchange->paused_at)
             exchange->paused_at = wi_loop_now(exchange->http->loop);
-            wi_timer_clear(&exchange->timeout);
-        }
         return CURL_WRITEFUNC_PAUSE;
     case WI_HTTP_ABORT:
         break;
@@ -190,7 +188,6 @@ static void release(wi_http_exchange *exchange)
     if (exchange->content.coded)
         wi_content_drop(&exchange->content);
     exchange->state = EXCHANGE_IDLE;
-    wi_timer_clear(&exchange->timeout);
     if (exchange->forget_name) {
         exchange->http->curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, NULL);
         exchange->http->curl->slist_free_all(exchange->forget_name);
@@ -295,9 +292,39 @@ void wi_http_cancel(wi_http_exchange *exchange)
     end_early(exchange, WEIR_CANCELLED);
 }
 
+/* When the exchange ends for taking too long, as far as is known now. */
+static int64_t deadline_of(const wi_http_exchange *exchange)
+{
+    int64_t at = exchange->paused_at || !exchange->timeout_at ? WI_FOREVER : exchange->timeout_at;
+    return exchange->sent || exchange->connect_at > at ? at : exchange->connect_at;
+}
+
+/*
+ * A timer that is set for a time before the deadline is left alone: it finds out when it is called.
+ * So an exchange that ends in time, as nearly all do, moves nothing in the loop's heap.
+ */
+void wi_exchange_arm(wi_http_exchange *exchange)
+{
+    int64_t at = deadline_of(exchange);
+    if (at != WI_FOREVER &&
+        (!wi_timer_is_set(&exchange->timeout) || exchange->timeout.node.key > at))
+        wi_timer_set(&exchange->timeout, at);
+}
+
 void wi_exchange_on_timeout(wi_timer *timer)
 {
-    end_early(wi_container_of(timer, wi_http_exchange, timeout), WEIR_TIMEDOUT);
+    wi_http_exchange *exchange = wi_container_of(timer, wi_http_exchange, timeout);
+    if (exchange->state != EXCHANGE_ACTIVE && exchange->state != EXCHANGE_WAITING)
+        return;
+    int64_t at = deadline_of(exchange);
+    if (at > wi_loop_now(timer->loop)) {
+        wi_exchange_arm(exchange);
+        return;
+    }
+    end_early(exchange, WEIR_TIMEDOUT);
+    if (at == exchange->connect_at)
+        snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
+                 (double)exchange->http->options.connect_timeout / WI_SECOND);
 }
 
 void wi_http_resume(wi_http_exchange *exchange)
@@ -315,10 +342,9 @@ static void resume_now(wi_http_exchange *exchange)
     exchange->resume = false;
     exchange->paused_at = 0;
     exchange->started += paused;
-    if (exchange->timeout_at) {
+    if (exchange->timeout_at)
         exchange->timeout_at += paused;
-        wi_timer_set(&exchange->timeout, exchange->timeout_at);
-    }
+    wi_exchange_arm(exchange);
     /* What libcurl held back is offered from inside this call; if that is refused, libcurl says so
      * here and only here. */
     CURLcode code = http->curl->easy_pause(exchange->easy, CURLPAUSE_CONT);
