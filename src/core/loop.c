@@ -291,6 +291,9 @@ weir_status wi_loop_turn(wi_loop *loop, bool wait, weir_error *err)
     loop->now = wi_clock_now(loop->clock);
     loop->event_count = n > 0 ? n : 0;
     for (int i = 0; i < loop->event_count; i++) {
+        wi_watch *next = i + 1 < loop->event_count ? loop->events[i + 1].data.ptr : NULL;
+        if (next && next->soon)
+            next->soon(next);
         wi_watch *watch = loop->events[i].data.ptr;
         if (watch)
             watch->fn(watch, loop->events[i].events);

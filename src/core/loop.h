@@ -75,6 +75,7 @@ struct wi_watch {
     wi_list dirty;
     wi_loop *loop;
     void (*fn)(wi_watch *watch, uint32_t events);
+    void (*soon)(wi_watch *watch); /* nullable: fn comes after the next; fetch into the cache */
     int fd;
     uint32_t wanted; /* what the owner asked for last */
     uint32_t armed;  /* what epoll knows */

@@ -40,7 +40,8 @@ typedef struct wi_shard {
 typedef struct wi_http_socket {
     wi_watch watch;
     wi_shard *shard;
-    bool ours; /* opened by wi_http_open_socket, so that its close is seen too */
+    CURL *easy; /* the transfer it serves, or served last */
+    bool ours;  /* opened by wi_http_open_socket, so that its close is seen too */
 } wi_http_socket;
 
 typedef enum wi_exchange_state {

@@ -30,6 +30,18 @@ static void on_socket_ready(wi_watch *watch, uint32_t events)
     wi_defer_set(s->http->loop, &s->drain);
 }
 
+/*
+ * With a thousand transfers in flight each one's state has left the cache by the time its answer
+ * comes. Asked for while the one before is served, it is there again: a tenth of the whole price.
+ */
+static void on_socket_soon(wi_watch *watch)
+{
+    enum { EASY_SIZE = 5 << 10, LINE = 64 }; /* of a handle in libcurl 7.88; a hint, no more */
+    const char *easy = (const char *)wi_container_of(watch, wi_http_socket, watch)->easy;
+    for (size_t at = 0; at < EASY_SIZE; at += LINE)
+        __builtin_prefetch(easy + at);
+}
+
 static void socket_drop(wi_http *http, curl_socket_t fd)
 {
     wi_http_socket *sock = socket_at(http, fd);
@@ -57,6 +69,7 @@ static wi_http_socket *socket_add(wi_http *http, curl_socket_t fd)
     if (!sock)
         return NULL;
     wi_watch_init(&sock->watch, http->loop, fd, on_socket_ready);
+    sock->watch.soon = on_socket_soon;
     http->sockets[fd] = sock;
     return sock;
 }
@@ -90,7 +103,6 @@ int wi_http_close_socket(void *arg, curl_socket_t fd)
 
 static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
-    (void)easy;
     (void)socket_arg;
     wi_shard *s = arg;
     wi_http_socket *sock = socket_at(s->http, fd);
@@ -104,6 +116,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
     if (!sock && !(sock = socket_add(s->http, fd)))
         return -1;
     sock->shard = s;
+    sock->easy = easy;
     wi_watch_want(&sock->watch,
                   (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U));
     return 0;
