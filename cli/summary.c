@@ -186,7 +186,9 @@ static void print_places(FILE *out, const summary *s)
         const char *what;
         const char *path;
     } places[] = {{"rows", s->output}, {"failed rows", s->errors}, {"bodies", s->save}};
-    if (s->stats.end == WEIR_JOB_END_STOPPED || s->stats.end == WEIR_JOB_END_FAULT)
+    const weir_job_stats *stats = &s->stats;
+    if (stats->cancelled || stats->not_started || stats->end == WEIR_JOB_END_FAULT ||
+        !stats->input_ended)
         return; /* the files are not whole: what is left of them the job says in a note */
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!places[i].path || strcmp(places[i].path, "-") == 0)

@@ -67,7 +67,7 @@ TEST(accounts_for_every_item_and_reason)
                         "    1 × timed out after 30s  https://host/2\n"
                         "  and 2 for 1 more reason\n"));
     EXPECT(strstr(text, "1 retry, 7 more not made"));
-    EXPECT(strstr(text, "rows in products.ndjson\n"));
+    EXPECT(!strstr(text, "rows in")); /* not all came through: a note says where they are */
 }
 
 TEST(leaves_out_what_did_not_happen)

@@ -237,14 +237,15 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->paused_at = 0;
     exchange->header_bytes = 0;
     exchange->http_status = 0;
+    exchange->socket_errno = 0;
     exchange->in_headers = false;
     exchange->ends_with = WEIR_OK;
     exchange->text[0] = '\0';
-    exchange->started = wi_loop_now(http->loop);
-    exchange->timeout_at = request->timeout > 0 ? exchange->started + request->timeout : 0;
-    exchange->connect_at = http->options.connect_timeout > 0
-                               ? exchange->started + http->options.connect_timeout
-                               : WI_FOREVER;
+    exchange->started = 0;
+    int64_t now = wi_loop_now(http->loop);
+    exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
+    exchange->connect_at =
+        http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
     wi_exchange_arm(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);

@@ -81,7 +81,8 @@ struct wi_http_exchange {
     struct curl_slist *forget_name;
     size_t header_bytes;
     int http_status;
-    bool in_headers; /* a status line came, the empty line after the headers did not */
+    int socket_errno; /* why no socket could be had; 0: one was */
+    bool in_headers;  /* a status line came, the empty line after the headers did not */
     bool resume;
     bool aborted;
     bool once;

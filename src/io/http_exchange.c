@@ -219,7 +219,7 @@ static void finish(wi_http_exchange *exchange, weir_status status)
         .status = status,
         .http_status = exchange->http_status,
         .sent = exchange->sent,
-        .duration = now - exchange->started - paused,
+        .duration = exchange->started ? now - exchange->started - paused : 0,
         .text = status == WEIR_OK ? "" : text,
     };
     void *arg = exchange->arg;
@@ -243,6 +243,9 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
     } else if (undecoded) {
         status = content->fault;
         snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
+    } else if (exchange->socket_errno && code == CURLE_COULDNT_CONNECT) {
+        snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
+                 strerrordesc_np(exchange->socket_errno));
     } else if (exchange->aborted) {
         status = WEIR_TOOLARGE;
         exchange->text[0] = '\0'; /* libcurl only knows that it could not write */
@@ -371,6 +374,8 @@ static void ask_name(wi_http_exchange *exchange, wi_http_name *name)
 /* Into libcurl, or into the queue for a name. */
 static void enter(wi_http_exchange *exchange)
 {
+    if (!exchange->started) /* now, and not when the turn began: much may have come in between */
+        exchange->started = wi_loop_clock(exchange->http->loop);
     wi_http *http = exchange->http;
     const wi_curl *curl = http->curl;
     wi_http_name *name = NULL;

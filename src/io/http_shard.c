@@ -82,8 +82,7 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
     wi_exchange_name_answered(exchange, true);
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0) {
-        snprintf(exchange->text, sizeof exchange->text, "cannot open a socket: %s",
-                 strerrordesc_np(errno));
+        exchange->socket_errno = errno;
         return CURL_SOCKET_BAD;
     }
     wi_http_socket *sock = socket_add(http, fd);

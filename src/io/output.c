@@ -261,3 +261,35 @@ void wi_output_discard(wi_output *output)
         unlink(output->temp);
     free_output(output);
 }
+
+/* The folder's place and the name in it, for a path whose last part may not exist yet. */
+static char *place_of(const char *path)
+{
+    char *whole = realpath(path, NULL);
+    if (whole)
+        return whole;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    char *real = folder ? realpath(folder, NULL) : NULL;
+    if (!real || asprintf(&whole, "%s/%s", real, slash ? slash + 1 : path) < 0)
+        whole = NULL;
+    free(folder);
+    free(real);
+    return whole;
+}
+
+bool wi_output_is_same(const char *a, const char *b)
+{
+    struct stat sa;
+    struct stat sb;
+    if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
+        return strcmp(a, b) == 0;
+    if (stat(a, &sa) == 0 && stat(b, &sb) == 0)
+        return S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+    char *pa = place_of(a);
+    char *pb = place_of(b);
+    bool same = pa && pb && strcmp(pa, pb) == 0;
+    free(pa);
+    free(pb);
+    return same;
+}

@@ -9,6 +9,7 @@
 #ifndef WI_OUTPUT_H
 #define WI_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ typedef struct wi_output wi_output;
 
 /* "-" is standard output. Fails when the folder or file could not be written. */
 weir_status wi_output_open(const char *path, wi_output **out, weir_error *err);
+
+/* Would the two paths be the same regular file, whatever links lead there? */
+bool wi_output_is_same(const char *a, const char *b);
 
 /* All of it or an error; WEIR_CLOSED when the reader of a pipe has gone (SIGPIPE is the caller's
  * to ignore). After a failure the file holds at most a part of these bytes: see wi_output_keep. */

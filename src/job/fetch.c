@@ -393,7 +393,8 @@ static void start(void *state, wi_item *item)
     weir_status status = wi_http_start(lane->http, &request, f, &f->exchange, &err);
     if (status != WEIR_OK) {
         wi_attempt attempt = {.retry_after = -1};
-        wi_item_set_failure(item, status == WEIR_NOMEM ? "out of memory" : "bad request", err.text);
+        wi_item_set_failure(item, status == WEIR_NOMEM ? "out of memory" : "could not be asked",
+                            err.text);
         wi_lane_attempt_ended(lane->lane, item, &attempt);
     }
 }

@@ -147,8 +147,13 @@ static void wait_for(wi_gate *gate, claim *mine)
 
 static bool slot_is_free(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t *again)
 {
-    int64_t total = gate->options.total;
+    const wi_gate_options *options = &gate->options;
+    int64_t total = options->total;
     int64_t limit = wi_limit_now(&origin->limit, now);
+    if (options->lane_most && gate->claims[lane].in_flight >= options->lane_most) {
+        *again = WI_FOREVER; /* when one of its own ends it looks again by itself */
+        return false;
+    }
     if (gate->in_flight >= total || is_owed(gate, gate->claims, lane, total)) {
         wait_for(gate, &gate->claims[lane]);
         *again = WI_FOREVER;

@@ -24,6 +24,7 @@ typedef struct wi_origin wi_origin;
 typedef struct wi_gate_options {
     int lanes;
     int64_t total;                     /* in flight at once, over all origins */
+    int64_t lane_most;                 /* of them, one lane's; 0: all */
     bool find_limit;                   /* per origin, up to total */
     int64_t per_origin;                /* 0: no limit but the total */
     double rate;                       /* begun per second and origin; 0: no limit */

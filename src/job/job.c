@@ -14,6 +14,7 @@
 #include "collector.h"
 #include "descriptors.h"
 #include "lane.h"
+#include "output.h"
 #include "plan.h"
 #include "sink.h"
 
@@ -189,6 +190,17 @@ static weir_status commit(weir_job *job, weir_error *err)
     return status;
 }
 
+/* Did every item of the input come to its row? */
+static bool is_whole(weir_job *job, weir_job_end end)
+{
+    wi_collector_numbers collected;
+    wi_source_numbers source;
+    wi_collector_numbers_get(job->collector, &collected);
+    wi_source_numbers_get(job->source, &source);
+    return end != WEIR_JOB_END_FAULT && end != WEIR_JOB_END_CLOSED && source.ended &&
+           collected.ok + collected.failed == source.read;
+}
+
 static void on_collected(void *arg)
 {
     weir_job *job = arg;
@@ -199,8 +211,7 @@ static void on_collected(void *arg)
     pthread_mutex_lock(&job->lock);
     weir_job_end end = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_END_COMPLETE : job->end;
     pthread_mutex_unlock(&job->lock);
-    bool whole = end == WEIR_JOB_END_COMPLETE || end == WEIR_JOB_END_DEADLINE ||
-                 end == WEIR_JOB_END_FAILFAST;
+    bool whole = is_whole(job, end);
     weir_status status = whole ? commit(job, &err) : WEIR_OK;
     if (status == WEIR_CLOSED) {
         end = WEIR_JOB_END_CLOSED;
@@ -355,7 +366,7 @@ static weir_status open_outputs(weir_job *job, weir_error *err)
 {
     const wi_job_options *o = &job->options;
     const char *errors = o->errors;
-    if (errors && o->output && strcmp(errors, o->output) == 0)
+    if (errors && o->output && wi_output_is_same(errors, o->output))
         return wi_fail(err, WEIR_INVALID, "the rows and the failed rows cannot both go to %s",
                        errors);
     weir_status status = open_sink(job, o->output, job->format, &job->rows, err);
@@ -373,6 +384,7 @@ static weir_status make_gate(weir_job *job, weir_error *err)
     wi_gate_options gate = {
         .lanes = job->lanes_len,
         .total = job->descriptors.in_flight,
+        .lane_most = job->descriptors.lane_most,
         .find_limit = job->options.in_flight <= 0,
         .per_origin = job->options.per_host,
         .rate = job->options.rate,

@@ -189,7 +189,7 @@ static void prepare(wi_lane *lane, wi_item *item)
     } else {
         status = lane->shared.kind->prepare(lane->shared.job, lane->state, item, &lane->origin_name,
                                             &err);
-        reason = "bad request";
+        reason = "could not be prepared";
     }
     if (status == WEIR_OK) {
         item->origin =

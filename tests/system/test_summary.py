@@ -152,3 +152,28 @@ def test_where_the_rows_are(weir, nginx, tmp_path):
     done = weir("fetch", nginx.url + "/hello.txt", "-o", "out.ndjson", "--errors", "bad.ndjson",
                 cwd=tmp_path)
     assert "rows in out.ndjson, failed rows in bad.ndjson" in done.log
+
+
+def test_a_run_that_was_cut_short_leaves_the_old_file_alone(weir, api, tmp_path):
+    """Only a run that came through its input may take the place of a file."""
+    output = tmp_path / "rows.ndjson"
+    output.write_text("old\n")
+    gate = threading.Event()
+    server = api(lambda asked: asked.path == "/1" and b"" or gate.wait(LIMIT) and b"")
+    done = weir("fetch", server.url + "/{1..10}", "-j", "2", "--deadline", "1s", "-o", output)
+    gate.set()
+    assert done.returncode == 1
+    assert output.read_text() == "old\n"
+    assert "rows in" not in done.log
+
+
+def test_both_outputs_in_one_file_are_refused(weir, tmp_path):
+    (tmp_path / "rows.ndjson").write_text("old\n")
+    (tmp_path / "link.ndjson").symlink_to(tmp_path / "rows.ndjson")
+    for other in ["./rows.ndjson", "link.ndjson"]:
+        done = weir("fetch", "http://127.0.0.1:9/", "-o", "rows.ndjson", "--errors", other,
+                    cwd=tmp_path)
+        assert done.returncode == 2
+        assert "cannot both go to" in done.log
+    assert [path.name for path in tmp_path.glob("rows*")] == ["rows.ndjson"]
+    assert (tmp_path / "rows.ndjson").read_text() == "old\n"
