@@ -16,9 +16,9 @@
 #include "text.h"
 #include "weir/version.h"
 
-#define DEFAULT_AGENT "weir/" VERSION_PART(WEIR_VERSION_MAJOR) "." VERSION_PART(WEIR_VERSION_MINOR)
-#define VERSION_PART(number) VERSION_TEXT(number)
-#define VERSION_TEXT(number) #number
+#define AGENT_TEXT(major, minor, patch) "weir/" #major "." #minor "." #patch
+#define AGENT(major, minor, patch) AGENT_TEXT(major, minor, patch)
+#define DEFAULT_AGENT AGENT(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH)
 #define DEFAULT_TIMEOUT (30 * WI_SECOND)
 #define DEFAULT_CONNECT_TIMEOUT (10 * WI_SECOND)
 #define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
