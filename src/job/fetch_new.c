@@ -259,6 +259,48 @@ static weir_status set_save(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     return status;
 }
 
+/* ---- where rows go ---- */
+
+/* A name that promises something other than what would be written in it. */
+static bool is_foreign(const char *path)
+{
+    static const char *const foreign[] = {
+        ".gz",   ".zst",  ".bz2",  ".xz",      ".lz4",     ".br",    ".zip",     ".7z",
+        ".tar",  ".tgz",  ".tsv",  ".parquet", ".pq",      ".arrow", ".feather", ".orc",
+        ".avro", ".xls",  ".xlsx", ".ods",     ".sqlite",  ".db",    ".duckdb",  ".xml",
+        ".html", ".yaml", ".yml",  ".toml",    ".msgpack", ".cbor",  ".sql"};
+    const char *slash = strrchr(path, '/');
+    const char *suffix = strrchr(slash ? slash : path, '.');
+    for (size_t i = 0; suffix && i < sizeof foreign / sizeof foreign[0]; i++)
+        if (strcasecmp(suffix, foreign[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Without --format the name of the output decides, and that of the failed rows must agree. */
+static weir_status check_names(const weir_fetch_options *o, weir_error *err)
+{
+    const char *paths[] = {o->output, o->errors}, *options[] = {"-o", "--errors"};
+    for (size_t i = 0; !o->format && i < 2; i++)
+        if (paths[i] && is_foreign(paths[i]))
+            return wi_fail(
+                err, WEIR_INVALID,
+                "%s: %.200s: rows are written as .csv or .ndjson (.jsonl, .json), not as "
+                "what this name says; to write there all the same, say --format csv or "
+                "--format ndjson",
+                options[i], paths[i]);
+    if (o->format || !o->errors)
+        return WEIR_OK;
+    wi_format errors = wi_format_of_path(o->errors);
+    bool csv = o->output && wi_format_of_path(o->output) == WI_FORMAT_CSV;
+    if (csv ? errors == WI_FORMAT_NDJSON : errors == WI_FORMAT_CSV)
+        return wi_fail(err, WEIR_INVALID,
+                       "--errors: %.200s: failed rows are written as the others are, as %s; choose "
+                       "with --format, or another name",
+                       o->errors, csv ? "CSV" : "NDJSON");
+    return WEIR_OK;
+}
+
 /* ---- the rest ---- */
 
 static weir_status copy_string(const char **to, const char *from, weir_error *err)
@@ -371,6 +413,8 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     fetch->max_body = (size_t)or_default(o->max_body, DEFAULT_MAX_BODY);
     fetch->timeout = o->timeout < 0 ? 0 : or_default(o->timeout, DEFAULT_TIMEOUT);
     weir_status status = check_numbers(o, err);
+    if (status == WEIR_OK)
+        status = check_names(o, err);
     if (status == WEIR_OK)
         status = wi_retry_set_parse(o->retry_on, &fetch->retry_on, err);
     if (status == WEIR_OK)
