@@ -162,6 +162,11 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
         status = make_headers(fetch, &scope, &f->headers, err);
     if (status == WEIR_OK)
         status = make_body(fetch, f, &scope, err);
+    if (status != WEIR_OK) { /* what nobody asked for is not shown as asked for */
+        free(f->url);
+        free(f->shown);
+        f->url = f->shown = NULL;
+    }
     return status;
 }
 

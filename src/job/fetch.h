@@ -82,7 +82,8 @@ static inline const char *wi_fetch_shown(const wi_fetch_item *f)
     return f->shown ? f->shown : f->url;
 }
 
-/* Makes a request's text from the item's row; fills in origin. For fetch.c and plans. */
+/* Makes a request's text from the item's row; fills in origin. For fetch.c and plans. If it fails,
+ * the item has no URL. */
 weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf *origin,
                              weir_error *err);
 

@@ -274,3 +274,11 @@ def test_standard_input_that_is_closed(weir, api):
     done = weir("fetch", "-i", "-", "--input-format", "lines", api().url + "/{line}",
                 stdin=None, preexec_fn=lambda: os.close(0))
     assert done.returncode == 2 and "standard input" in done.log
+
+
+def test_a_row_that_makes_no_url(weir, api):
+    done = fetch(weir, api, '{"id": 1}\n{"x": 2}\n', "--input-format", "ndjson")
+    assert done.returncode == 1
+    bad = done.rows[1]
+    assert bad["url"] is None and bad["attempts"] == 0 and '"id"' in bad["error"]
+    assert 'the row has no column "id"' in done.log and "/\n" not in done.log
