@@ -282,3 +282,15 @@ def test_a_row_that_makes_no_url(weir, api):
     bad = done.rows[1]
     assert bad["url"] is None and bad["attempts"] == 0 and '"id"' in bad["error"]
     assert 'the row has no column "id"' in done.log and "/\n" not in done.log
+
+
+def test_an_array_as_ndjson(weir, api):
+    done = fetch(weir, api, '[{"id":1},{"id":2}]\n', "--input-format", "ndjson")
+    assert done.returncode == 2 and done.stdout == b""
+    assert "line 1" in done.log and "begins an array: jq -c" in done.log
+
+
+def test_rows_without_columns(weir, api):
+    done = fetch(weir, api, "{}\n", "--input-format", "ndjson")
+    assert done.returncode == 2
+    assert "the input has no columns" in done.log
