@@ -505,6 +505,10 @@ static weir_status check(void *job, bool has_input, wi_schema *schema, weir_erro
     weir_status status = WEIR_OK;
     if (has_input && !schema)
         return WEIR_OK; /* an empty input: nothing will be asked */
+    if (fetch->url_column && wi_schema_find(schema, "url", 3) < 0)
+        return wi_fail(err, WEIR_INVALID,
+                       "no URL was given and the input has no column \"url\": give a URL with "
+                       "{COLUMN} in it, or such a column");
     for (size_t i = 0; status == WEIR_OK && i < fetch->urls_len; i++) {
         const wi_template *url = fetch->urls[i];
         status = check_one(url, schema, NULL, err);

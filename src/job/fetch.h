@@ -26,6 +26,7 @@ typedef struct wi_fetch {
     wi_template **urls;
     size_t urls_len;
     uint64_t choices; /* of all URLs together */
+    bool url_column;  /* no URL was given: the input's column of that name holds them */
     char *method;
     char *user_agent; /* NULL: among the headers */
     bool accept_encoding;

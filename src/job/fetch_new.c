@@ -92,6 +92,7 @@ static weir_status add_urls(wi_fetch *fetch, const weir_fetch_options *o, weir_e
         bool lines = o->input_format ? strcmp(o->input_format, "lines") == 0
                                      : wi_format_of_path(o->input) == WI_FORMAT_LINES;
         status = add_url(fetch, lines ? "{line:raw}" : "{url:raw}", err);
+        fetch->url_column = !lines;
     }
     return status;
 }

@@ -294,3 +294,11 @@ def test_rows_without_columns(weir, api):
     done = fetch(weir, api, "{}\n", "--input-format", "ndjson")
     assert done.returncode == 2
     assert "the input has no columns" in done.log
+
+
+@pytest.mark.parametrize("args", [[], ["--dry-run"]])
+def test_neither_a_url_nor_a_column_url(weir, tmp_path, args):
+    (tmp_path / "q.csv").write_text("id,q\n1,a\n")
+    done = weir("fetch", "-i", tmp_path / "q.csv", *args)
+    assert done.returncode == 2
+    assert "give a URL" in done.log and 'column "url"' in done.log
