@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -302,6 +303,63 @@ static weir_status check_names(const weir_fetch_options *o, weir_error *err)
     return WEIR_OK;
 }
 
+/* ---- certificates ---- */
+
+typedef struct pem_content {
+    bool certificate;
+    bool key;
+} pem_content;
+
+/* What a file holds by its "-----BEGIN" lines. What can be read only once is not looked at. */
+static weir_status look_into_pem(const char *option, const char *path, pem_content *content,
+                                 weir_error *err)
+{
+    char line[128];
+    struct stat st;
+    FILE *in = NULL;
+    if (stat(path, &st) != 0 || (S_ISREG(st.st_mode) && !(in = fopen(path, "rbe"))))
+        return wi_fail_errno(err, errno, "%s: cannot read %s", option, path);
+    *content = (pem_content){!in, !in};
+    if (S_ISDIR(st.st_mode))
+        return wi_fail(err, WEIR_INVALID, "%s: %.200s is a directory", option, path);
+    while (in && fgets(line, sizeof line, in)) {
+        if (strncmp(line, "-----BEGIN ", 11) != 0)
+            continue;
+        content->certificate |= strstr(line, "CERTIFICATE-----") != NULL;
+        content->key |= strstr(line, "PRIVATE KEY-----") != NULL;
+    }
+    if (in)
+        fclose(in);
+    return WEIR_OK;
+}
+
+static weir_status check_certificates(const weir_fetch_options *o, weir_error *err)
+{
+    const struct {
+        const char *option, *path;
+        bool is_key;
+    } files[] = {
+        {"--cacert", o->cacert, false}, {"--cert", o->cert, false}, {"--key", o->key, true}};
+    pem_content content = {0};
+    if (o->key && !o->cert)
+        return wi_fail(err, WEIR_INVALID, "--key: the certificate is missing (--cert)");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (!files[i].path)
+            continue;
+        weir_status status = look_into_pem(files[i].option, files[i].path, &content, err);
+        if (status != WEIR_OK)
+            return status;
+        if (!(files[i].is_key ? content.key : content.certificate))
+            return wi_fail(err, WEIR_INVALID, "%s: %.200s holds no %s in PEM form", files[i].option,
+                           files[i].path, files[i].is_key ? "private key" : "certificate");
+        if (files[i].path == o->cert && !o->key && !content.key)
+            return wi_fail(err, WEIR_INVALID,
+                           "--cert: %.200s holds no private key; say with --key where it is",
+                           o->cert);
+    }
+    return WEIR_OK;
+}
+
 /* ---- the rest ---- */
 
 static weir_status copy_string(const char **to, const char *from, weir_error *err)
@@ -416,6 +474,8 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     weir_status status = check_numbers(o, err);
     if (status == WEIR_OK)
         status = check_names(o, err);
+    if (status == WEIR_OK)
+        status = check_certificates(o, err);
     if (status == WEIR_OK)
         status = wi_retry_set_parse(o->retry_on, &fetch->retry_on, err);
     if (status == WEIR_OK)
