@@ -365,7 +365,8 @@ static int plan(const fetch_args *args, weir_job *job)
     weir_job_plan plan;
     if (weir_job_plan_make(job, MAX_PLANNED, &plan, &err) != WEIR_OK)
         return command_fail(&cmd_fetch, "%s", err.text);
-    plan_print(stdout, &plan, args->fetch.output, term_style_for(args->color, STDOUT_FILENO));
+    const plan_files files = {args->fetch.output, args->fetch.errors, args->fetch.save};
+    plan_print(stdout, &plan, &files, term_style_for(args->color, STDOUT_FILENO));
     return output_finish(&cmd_fetch);
 }
 

@@ -146,6 +146,7 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
     const wi_fetch *fetch = job;
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
     f->lane = state;
+    f->method = fetch->method;
     f->retry_after = -1;
     f->choice = item->choice;
     size_t i = 0;
@@ -435,6 +436,8 @@ static void describe(const wi_item *item, wi_buf *out)
 {
     const wi_fetch_item *f = wi_container_of(item, const wi_fetch_item, item);
     const char *url = wi_fetch_shown(f);
+    if (url && strcmp(f->method, "GET") != 0)
+        wi_buf_printf(out, "%s ", f->method);
     if (url)
         wi_buf_puts(out, url);
     else if (item->batch && wi_batch_fault(item->batch, item->row))

@@ -59,6 +59,7 @@ typedef struct wi_fetch_item {
     uint64_t choice;              /* and which of its combinations */
     char *url;
     char *shown; /* the URL without secrets; NULL: url has none */
+    const char *method;
     wi_http_headers *headers;
     char *body;
     size_t body_len;

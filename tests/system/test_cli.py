@@ -253,6 +253,18 @@ def test_dry_run(weir, api, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_dry_run_shows_the_method_and_all_files(weir, tmp_path):
+    done = weir("fetch", NOWHERE + "{1..2}", "-d", "x", "--dry-run", "--errors", "bad.ndjson",
+                "--save", "out/{#}", cwd=tmp_path)
+    assert f"  POST {NOWHERE}1\n" in done.text
+    assert re.search(r"rows +standard output\n", done.text)
+    assert re.search(r"failed rows +bad.ndjson\n", done.text)
+    assert re.search(r"bodies +out/\{#\}\n", done.text)
+    done = weir("fetch", NOWHERE, "--dry-run")
+    assert f"  {NOWHERE}\n" in done.text
+    assert "failed rows" not in done.text and "bodies" not in done.text
+
+
 def test_dry_run_finds_faults(weir, tmp_path):
     (tmp_path / "ids.csv").write_text("id,x\n1,a\n2\n3,b\n")
     done = weir("fetch", "-i", tmp_path / "ids.csv", NOWHERE + "{id}", "--dry-run")
