@@ -381,6 +381,21 @@ class Terminal:
         return self.seen.decode()
 
 
+def test_ctrl_c_while_all_wait_to_try_again(weir, api, processes):
+    terminal = Terminal()
+    process = weir.start("fetch", api((500, {}, b"")).url + "/{1..3}", "-o", "/dev/null",
+                         "--retry-delay", "10h", "--retry-max-delay", "10h",
+                         stderr=terminal.theirs, env={"TERM": "xterm", "COLUMNS": "100"})
+    processes.append(process)
+    while b"0 in flight  3 to retry" not in terminal.seen:
+        assert len(terminal.seen) < 50_000  # it is drawn ten times a second
+        terminal.seen += os.read(terminal.ours, 65536)
+    process.send_signal(signal.SIGINT)
+    log = terminal.read_until_closed(process)
+    assert process.returncode == 130
+    assert "nothing in flight; 3 waited to try again" in log and "finishing" not in log
+
+
 def on_terminal(weir, processes, *args, also_rows=False, **options):
     """What a terminal shows of a run, and its rows elsewhere."""
     terminal = Terminal()
