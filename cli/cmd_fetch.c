@@ -178,7 +178,8 @@ static const option fetch_options[] = {
     {.name = "per-host", .arg = "N", .kind = OPTION_COUNT, AT(fetch.per_host), .min = 1,
      .max = 1000000, .help = "at most so many in flight to one server"},
     {.name = "rate", .arg = "N/s|m|h", .kind = OPTION_RATE, AT(fetch.rate),
-     .help = "start at most so many: 100/s, 30/m, per server"},
+     .help = "start at most so many: 100/s, 30/m, per server",
+     .more = "A bare number is per second."},
     {.name = "timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.timeout), .min = UNITS_MS,
      .max = DAY, .word = "none", .word_value = -1,
      .help = "limit for each attempt, or none (default 30s)"},
@@ -201,7 +202,7 @@ static const option fetch_options[] = {
     {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT(retries), .min = 0, .max = 100,
      .help = "attempts beyond the first (default 3)"},
     {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT(fetch.retry_on),
-     .help = "what is worth a retry: 429,5xx,timeout...",
+     .help = "what is worth a retry, as 429,5xx,timeout",
      .more = "Statuses (`500`, `502-504`, `5xx`) and the words timeout, connect, reset, resolve, "
              "tls, truncated and protocol; `none`, `all` or `default`; a minus takes something "
              "away: `default,-429`. The default is 408, 425, 429, 500, 502, 503, 504, timeout, "
@@ -364,7 +365,8 @@ static int plan(const fetch_args *args, weir_job *job)
     weir_job_plan plan;
     if (weir_job_plan_make(job, MAX_PLANNED, &plan, &err) != WEIR_OK)
         return command_fail(&cmd_fetch, "%s", err.text);
-    plan_print(stdout, &plan, args->fetch.output, term_style_for(args->color, STDOUT_FILENO));
+    const plan_files files = {args->fetch.output, args->fetch.errors, args->fetch.save};
+    plan_print(stdout, &plan, &files, term_style_for(args->color, STDOUT_FILENO));
     return output_finish(&cmd_fetch);
 }
 

@@ -65,7 +65,7 @@ static const option mock_command_options[] = {
              "the body and closes, `hang` never answers."},
     {.name = "rate-limit", .arg = "N/s", .kind = OPTION_RATE, AT(mock.rate_limit),
      .help = "beyond it: 429 with Retry-After",
-     .more = "A second's worth of requests may come at once."},
+     .more = "A bare number is per second. A second's worth of requests may come at once."},
     {.name = "seed", .arg = "N", .kind = OPTION_COUNT, AT(seed), .min = 0,
      .help = "other faults and jitter (default 0)",
      .more = "What a request meets depends on the seed, the product and how often it was asked "

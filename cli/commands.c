@@ -32,6 +32,14 @@ static const command_example program_examples[] = {
     {NULL, NULL},
 };
 
+static const command_section program_sections[] = {
+    {"Exit status", "  0    all is well\n"
+                    "  1    some requests failed, were cancelled or not started\n"
+                    "  2    the command could not run, or was not understood\n"
+                    "  130  Ctrl-C ended a run early (143: SIGTERM, 129: SIGHUP)"},
+    {NULL, NULL},
+};
+
 const command program = {
     .name = "",
     .summary = "thousands of slow things in flight",
@@ -41,6 +49,7 @@ const command program = {
              "hundred seconds, one answer after the other, takes as long as the slowest answer.",
     .options = program_options,
     .examples = program_examples,
+    .sections = program_sections,
     .operands_offset = offsetof(program_args, operands),
     .takes_operands = true,
 };

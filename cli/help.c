@@ -324,10 +324,10 @@ static void roff_options(FILE *out, const command *cmd)
         return;
     fputs(".SH OPTIONS\n", out);
     for (const option *o = cmd->options; o->kind != OPTION_KIND_END; o++) {
-        if (o->kind == OPTION_KIND_GROUP)
-            roff_heading(out, "SS", o->name, false);
-        else
+        if (o->kind != OPTION_KIND_GROUP)
             roff_option(out, o);
+        else if (strcmp(o->name, "Options") != 0) /* the section is called that already */
+            roff_heading(out, "SS", o->name, false);
     }
 }
 

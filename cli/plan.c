@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "units.h"
 
@@ -23,10 +24,16 @@ static void print_requests(FILE *out, const weir_job_plan *p, const term_style *
                 p->first_fault ? p->first_fault : "");
 }
 
-void plan_print(FILE *out, const weir_job_plan *p, const char *output, const term_style *style)
+static void print_file(FILE *out, const char *word, const char *path)
+{
+    char shown[512];
+    fprintf(out, "%-12s %s\n", word,
+            strcmp(path, "-") != 0 ? term_escape(shown, sizeof shown, path) : "standard output");
+}
+
+void plan_print(FILE *out, const weir_job_plan *p, const plan_files *files, const term_style *style)
 {
     units_text a, b;
-    char shown[512];
     print_requests(out, p, style);
     fprintf(out, "in flight    %s%s\n", p->limit_is_found ? "found while running, at most " : "",
             units_count(&a, p->limit));
@@ -38,7 +45,9 @@ void plan_print(FILE *out, const weir_job_plan *p, const char *output, const ter
                 units_rate(&a, p->rate), units_time(&b, p->shortest));
     else
         fputs("rate         not limited\n", out);
-    fprintf(out, "rows         %s\n",
-            output && (output[0] != '-' || output[1]) ? term_escape(shown, sizeof shown, output)
-                                                      : "standard output");
+    print_file(out, "rows", files->output ? files->output : "-");
+    if (files->errors)
+        print_file(out, "failed rows", files->errors);
+    if (files->save)
+        print_file(out, "bodies", files->save);
 }

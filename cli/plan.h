@@ -8,6 +8,14 @@
 
 #include "term.h"
 
-void plan_print(FILE *out, const weir_job_plan *plan, const char *output, const term_style *style);
+/* Where things would be written; as in weir_fetch_options, NULL: standard output, or nowhere. */
+typedef struct plan_files {
+    const char *output;
+    const char *errors;
+    const char *save;
+} plan_files;
+
+void plan_print(FILE *out, const weir_job_plan *plan, const plan_files *files,
+                const term_style *style);
 
 #endif

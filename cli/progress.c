@@ -123,11 +123,11 @@ static void collect(line *l, const progress_view *view, const term_style *style)
     if (view->rate > 0)
         add(l, 5, "", "%s", units_rate(&a, view->rate));
     if (s->p99 > 0)
-        add(l, 8, style->dim, "p50 %s p99 %s", units_time(&a, s->p50), units_time(&b, s->p99));
+        add(l, 9, style->dim, "p50 %s p99 %s", units_time(&a, s->p50), units_time(&b, s->p99));
     if (view->left >= 0 && s->phase != WEIR_JOB_DRAINING)
         add(l, 6, "", "ETA %s", clock_text(&a, view->left));
     if (view->idle >= 0)
-        add(l, 9, style->dim, "%d%% waiting", idle_percent(view));
+        add(l, 8, style->dim, "%d%% waiting", idle_percent(view));
 }
 
 static size_t columns_of(const line *l)

@@ -24,9 +24,13 @@ static void say_finishing(run *r, const weir_job_stats *stats, int number)
 {
     units_text count;
     progress_clear(&r->progress);
-    fprintf(stderr, "%sfinishing %s in flight; %s again to stop now%s\n", r->style->yellow,
-            units_count(&count, stats->in_flight), number == SIGINT ? "press Ctrl-C" : "signal",
-            r->style->reset);
+    if (stats->in_flight || !stats->waiting)
+        fprintf(stderr, "%sfinishing %s in flight; %s again to stop now%s\n", r->style->yellow,
+                units_count(&count, stats->in_flight), number == SIGINT ? "press Ctrl-C" : "signal",
+                r->style->reset);
+    else /* it ends at once: what waits is not tried again */
+        fprintf(stderr, "%snothing in flight; %s waited to try again%s\n", r->style->yellow,
+                units_count(&count, stats->waiting), r->style->reset);
 }
 
 static void take_signals(run *r, weir_job *job, const weir_job_stats *stats, int *taken)

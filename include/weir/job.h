@@ -84,7 +84,7 @@ typedef struct weir_job_plan {
     int64_t items;               /* -1: the input has no known end (it was cut at `counted`) */
     int64_t counted;             /* items looked at */
     int64_t faulty;              /* items that would fail before they start, e.g. ragged rows */
-    const char *const *examples; /* the first few items, e.g. "GET https://…" */
+    const char *const *examples; /* the first few items, "https://…" or "POST https://…" */
     size_t examples_len;
     const char *first_fault; /* NULL: none */
     int64_t origins;         /* different servers */

@@ -146,6 +146,7 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
     const wi_fetch *fetch = job;
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
     f->lane = state;
+    f->method = fetch->method;
     f->retry_after = -1;
     f->choice = item->choice;
     size_t i = 0;
@@ -162,6 +163,11 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
         status = make_headers(fetch, &scope, &f->headers, err);
     if (status == WEIR_OK)
         status = make_body(fetch, f, &scope, err);
+    if (status != WEIR_OK) { /* what nobody asked for is not shown as asked for */
+        free(f->url);
+        free(f->shown);
+        f->url = f->shown = NULL;
+    }
     return status;
 }
 
@@ -431,6 +437,8 @@ static void describe(const wi_item *item, wi_buf *out)
 {
     const wi_fetch_item *f = wi_container_of(item, const wi_fetch_item, item);
     const char *url = wi_fetch_shown(f);
+    if (url && strcmp(f->method, "GET") != 0)
+        wi_buf_printf(out, "%s ", f->method);
     if (url)
         wi_buf_puts(out, url);
     else if (item->batch && wi_batch_fault(item->batch, item->row))
@@ -501,6 +509,10 @@ static weir_status check(void *job, bool has_input, wi_schema *schema, weir_erro
     weir_status status = WEIR_OK;
     if (has_input && !schema)
         return WEIR_OK; /* an empty input: nothing will be asked */
+    if (fetch->url_column && wi_schema_find(schema, "url", 3) < 0)
+        return wi_fail(err, WEIR_INVALID,
+                       "no URL was given and the input has no column \"url\": give a URL with "
+                       "{COLUMN} in it, or such a column");
     for (size_t i = 0; status == WEIR_OK && i < fetch->urls_len; i++) {
         const wi_template *url = fetch->urls[i];
         status = check_one(url, schema, NULL, err);

@@ -26,6 +26,7 @@ typedef struct wi_fetch {
     wi_template **urls;
     size_t urls_len;
     uint64_t choices; /* of all URLs together */
+    bool url_column;  /* no URL was given: the input's column of that name holds them */
     char *method;
     char *user_agent; /* NULL: among the headers */
     bool accept_encoding;
@@ -58,6 +59,7 @@ typedef struct wi_fetch_item {
     uint64_t choice;              /* and which of its combinations */
     char *url;
     char *shown; /* the URL without secrets; NULL: url has none */
+    const char *method;
     wi_http_headers *headers;
     char *body;
     size_t body_len;
@@ -82,7 +84,8 @@ static inline const char *wi_fetch_shown(const wi_fetch_item *f)
     return f->shown ? f->shown : f->url;
 }
 
-/* Makes a request's text from the item's row; fills in origin. For fetch.c and plans. */
+/* Makes a request's text from the item's row; fills in origin. For fetch.c and plans. If it fails,
+ * the item has no URL. */
 weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf *origin,
                              weir_error *err);
 

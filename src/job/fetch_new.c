@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,9 +17,9 @@
 #include "text.h"
 #include "weir/version.h"
 
-#define DEFAULT_AGENT "weir/" VERSION_PART(WEIR_VERSION_MAJOR) "." VERSION_PART(WEIR_VERSION_MINOR)
-#define VERSION_PART(number) VERSION_TEXT(number)
-#define VERSION_TEXT(number) #number
+#define AGENT_TEXT(major, minor, patch) "weir/" #major "." #minor "." #patch
+#define AGENT(major, minor, patch) AGENT_TEXT(major, minor, patch)
+#define DEFAULT_AGENT AGENT(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH)
 #define DEFAULT_TIMEOUT (30 * WI_SECOND)
 #define DEFAULT_CONNECT_TIMEOUT (10 * WI_SECOND)
 #define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
@@ -92,6 +93,7 @@ static weir_status add_urls(wi_fetch *fetch, const weir_fetch_options *o, weir_e
         bool lines = o->input_format ? strcmp(o->input_format, "lines") == 0
                                      : wi_format_of_path(o->input) == WI_FORMAT_LINES;
         status = add_url(fetch, lines ? "{line:raw}" : "{url:raw}", err);
+        fetch->url_column = !lines;
     }
     return status;
 }
@@ -259,6 +261,105 @@ static weir_status set_save(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     return status;
 }
 
+/* ---- where rows go ---- */
+
+/* A name that promises something other than what would be written in it. */
+static bool is_foreign(const char *path)
+{
+    static const char *const foreign[] = {
+        ".gz",   ".zst",  ".bz2",  ".xz",      ".lz4",     ".br",    ".zip",     ".7z",
+        ".tar",  ".tgz",  ".tsv",  ".parquet", ".pq",      ".arrow", ".feather", ".orc",
+        ".avro", ".xls",  ".xlsx", ".ods",     ".sqlite",  ".db",    ".duckdb",  ".xml",
+        ".html", ".yaml", ".yml",  ".toml",    ".msgpack", ".cbor",  ".sql"};
+    const char *slash = strrchr(path, '/');
+    const char *suffix = strrchr(slash ? slash : path, '.');
+    for (size_t i = 0; suffix && i < sizeof foreign / sizeof foreign[0]; i++)
+        if (strcasecmp(suffix, foreign[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Without --format the name of the output decides, and that of the failed rows must agree. */
+static weir_status check_names(const weir_fetch_options *o, weir_error *err)
+{
+    const char *paths[] = {o->output, o->errors}, *options[] = {"-o", "--errors"};
+    for (size_t i = 0; !o->format && i < 2; i++)
+        if (paths[i] && is_foreign(paths[i]))
+            return wi_fail(
+                err, WEIR_INVALID,
+                "%s: %.200s: rows are written as .csv or .ndjson (.jsonl, .json), not as "
+                "what this name says; to write there all the same, say --format csv or "
+                "--format ndjson",
+                options[i], paths[i]);
+    if (o->format || !o->errors)
+        return WEIR_OK;
+    wi_format errors = wi_format_of_path(o->errors);
+    bool csv = o->output && wi_format_of_path(o->output) == WI_FORMAT_CSV;
+    if (csv ? errors == WI_FORMAT_NDJSON : errors == WI_FORMAT_CSV)
+        return wi_fail(err, WEIR_INVALID,
+                       "--errors: %.200s: failed rows are written as the others are, as %s; choose "
+                       "with --format, or another name",
+                       o->errors, csv ? "CSV" : "NDJSON");
+    return WEIR_OK;
+}
+
+/* ---- certificates ---- */
+
+typedef struct pem_content {
+    bool certificate;
+    bool key;
+} pem_content;
+
+/* What a file holds by its "-----BEGIN" lines. What can be read only once is not looked at. */
+static weir_status look_into_pem(const char *option, const char *path, pem_content *content,
+                                 weir_error *err)
+{
+    char line[128];
+    struct stat st;
+    FILE *in = NULL;
+    if (stat(path, &st) != 0 || (S_ISREG(st.st_mode) && !(in = fopen(path, "rbe"))))
+        return wi_fail_errno(err, errno, "%s: cannot read %s", option, path);
+    *content = (pem_content){!in, !in};
+    if (S_ISDIR(st.st_mode))
+        return wi_fail(err, WEIR_INVALID, "%s: %.200s is a directory", option, path);
+    while (in && fgets(line, sizeof line, in)) {
+        if (strncmp(line, "-----BEGIN ", 11) != 0)
+            continue;
+        content->certificate |= strstr(line, "CERTIFICATE-----") != NULL;
+        content->key |= strstr(line, "PRIVATE KEY-----") != NULL;
+    }
+    if (in)
+        fclose(in);
+    return WEIR_OK;
+}
+
+static weir_status check_certificates(const weir_fetch_options *o, weir_error *err)
+{
+    const struct {
+        const char *option, *path;
+        bool is_key;
+    } files[] = {
+        {"--cacert", o->cacert, false}, {"--cert", o->cert, false}, {"--key", o->key, true}};
+    pem_content content = {0};
+    if (o->key && !o->cert)
+        return wi_fail(err, WEIR_INVALID, "--key: the certificate is missing (--cert)");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (!files[i].path)
+            continue;
+        weir_status status = look_into_pem(files[i].option, files[i].path, &content, err);
+        if (status != WEIR_OK)
+            return status;
+        if (!(files[i].is_key ? content.key : content.certificate))
+            return wi_fail(err, WEIR_INVALID, "%s: %.200s holds no %s in PEM form", files[i].option,
+                           files[i].path, files[i].is_key ? "private key" : "certificate");
+        if (files[i].path == o->cert && !o->key && !content.key)
+            return wi_fail(err, WEIR_INVALID,
+                           "--cert: %.200s holds no private key; say with --key where it is",
+                           o->cert);
+    }
+    return WEIR_OK;
+}
+
 /* ---- the rest ---- */
 
 static weir_status copy_string(const char **to, const char *from, weir_error *err)
@@ -371,6 +472,10 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     fetch->max_body = (size_t)or_default(o->max_body, DEFAULT_MAX_BODY);
     fetch->timeout = o->timeout < 0 ? 0 : or_default(o->timeout, DEFAULT_TIMEOUT);
     weir_status status = check_numbers(o, err);
+    if (status == WEIR_OK)
+        status = check_names(o, err);
+    if (status == WEIR_OK)
+        status = check_certificates(o, err);
     if (status == WEIR_OK)
         status = wi_retry_set_parse(o->retry_on, &fetch->retry_on, err);
     if (status == WEIR_OK)

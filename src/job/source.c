@@ -116,6 +116,15 @@ static void *read_ahead(void *arg)
 
 /* ---- life ---- */
 
+/* An input that begins with a faulty row and has no column at all is not what it was taken for. */
+static weir_status check_first(const wi_batch *first, weir_error *err)
+{
+    if (!first || wi_schema_columns(wi_batch_schema(first)) || !wi_batch_rows(first) ||
+        !wi_batch_fault(first, 0))
+        return WEIR_OK;
+    return wi_fail(err, WEIR_INVALID, "%s", wi_batch_fault(first, 0));
+}
+
 weir_status wi_source_new(const wi_source_options *options, wi_source **out, weir_error *err)
 {
     wi_source *source = calloc(1, sizeof *source);
@@ -136,6 +145,8 @@ weir_status wi_source_new(const wi_source_options *options, wi_source **out, wei
                                    &source->reader, err);
         if (status == WEIR_OK)
             status = read_batch(source, &source->first, err);
+        if (status == WEIR_OK)
+            status = check_first(source->first, err);
     }
     if (status != WEIR_OK) {
         wi_source_free(source);

@@ -51,7 +51,8 @@ typedef struct wi_source_numbers {
     bool ended;
 } wi_source_numbers;
 
-/* Opens the input and reads its first rows, which may block. */
+/* Opens the input and reads its first rows, which may block. If the first is faulty and none has a
+ * column, its fault is the error. */
 weir_status wi_source_new(const wi_source_options *options, wi_source **out, weir_error *err);
 void wi_source_free(wi_source *source); /* NULL is fine; joins first */
 

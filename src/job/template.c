@@ -86,6 +86,10 @@ static weir_status unknown_column(const wi_template *t, const wi_segment *s,
         return wi_fail(err, WEIR_INVALID,
                        "%s: unknown column \"%.*s\" at %s; there is no input (-i) to take it from",
                        t->what, shown, name, position.text);
+    if (!wi_schema_columns(schema))
+        return wi_fail(err, WEIR_INVALID,
+                       "%s: unknown column \"%.*s\" at %s; the input has no columns", t->what,
+                       shown, name, position.text);
     char names[300];
     wi_buf list = {.data = names, .cap = sizeof names, .max = sizeof names};
     size_t columns = wi_schema_columns(schema), i = 0;

@@ -253,6 +253,18 @@ def test_dry_run(weir, api, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_dry_run_shows_the_method_and_all_files(weir, tmp_path):
+    done = weir("fetch", NOWHERE + "{1..2}", "-d", "x", "--dry-run", "--errors", "bad.ndjson",
+                "--save", "out/{#}", cwd=tmp_path)
+    assert f"  POST {NOWHERE}1\n" in done.text
+    assert re.search(r"rows +standard output\n", done.text)
+    assert re.search(r"failed rows +bad.ndjson\n", done.text)
+    assert re.search(r"bodies +out/\{#\}\n", done.text)
+    done = weir("fetch", NOWHERE, "--dry-run")
+    assert f"  {NOWHERE}\n" in done.text
+    assert "failed rows" not in done.text and "bodies" not in done.text
+
+
 def test_dry_run_finds_faults(weir, tmp_path):
     (tmp_path / "ids.csv").write_text("id,x\n1,a\n2\n3,b\n")
     done = weir("fetch", "-i", tmp_path / "ids.csv", NOWHERE + "{id}", "--dry-run")
@@ -367,6 +379,21 @@ class Terminal:
         os.close(self.ours)
         process.wait(timeout=LIMIT)
         return self.seen.decode()
+
+
+def test_ctrl_c_while_all_wait_to_try_again(weir, api, processes):
+    terminal = Terminal()
+    process = weir.start("fetch", api((500, {}, b"")).url + "/{1..3}", "-o", "/dev/null",
+                         "--retry-delay", "10h", "--retry-max-delay", "10h",
+                         stderr=terminal.theirs, env={"TERM": "xterm", "COLUMNS": "100"})
+    processes.append(process)
+    while b"0 in flight  3 to retry" not in terminal.seen:
+        assert len(terminal.seen) < 50_000  # it is drawn ten times a second
+        terminal.seen += os.read(terminal.ours, 65536)
+    process.send_signal(signal.SIGINT)
+    log = terminal.read_until_closed(process)
+    assert process.returncode == 130
+    assert "nothing in flight; 3 waited to try again" in log and "finishing" not in log
 
 
 def on_terminal(weir, processes, *args, also_rows=False, **options):

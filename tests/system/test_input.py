@@ -274,3 +274,31 @@ def test_standard_input_that_is_closed(weir, api):
     done = weir("fetch", "-i", "-", "--input-format", "lines", api().url + "/{line}",
                 stdin=None, preexec_fn=lambda: os.close(0))
     assert done.returncode == 2 and "standard input" in done.log
+
+
+def test_a_row_that_makes_no_url(weir, api):
+    done = fetch(weir, api, '{"id": 1}\n{"x": 2}\n', "--input-format", "ndjson")
+    assert done.returncode == 1
+    bad = done.rows[1]
+    assert bad["url"] is None and bad["attempts"] == 0 and '"id"' in bad["error"]
+    assert 'the row has no column "id"' in done.log and "/\n" not in done.log
+
+
+def test_an_array_as_ndjson(weir, api):
+    done = fetch(weir, api, '[{"id":1},{"id":2}]\n', "--input-format", "ndjson")
+    assert done.returncode == 2 and done.stdout == b""
+    assert "line 1" in done.log and "begins an array: jq -c" in done.log
+
+
+def test_rows_without_columns(weir, api):
+    done = fetch(weir, api, "{}\n", "--input-format", "ndjson")
+    assert done.returncode == 2
+    assert "the input has no columns" in done.log
+
+
+@pytest.mark.parametrize("args", [[], ["--dry-run"]])
+def test_neither_a_url_nor_a_column_url(weir, tmp_path, args):
+    (tmp_path / "q.csv").write_text("id,q\n1,a\n")
+    done = weir("fetch", "-i", tmp_path / "q.csv", *args)
+    assert done.returncode == 2
+    assert "give a URL" in done.log and 'column "url"' in done.log

@@ -186,6 +186,40 @@ def test_csv_on_standard_output(weir, nginx):
     assert rows[1]["body"] == "hello\n"
 
 
+# ---- names that promise another format ----
+
+@pytest.mark.parametrize("option", ["-o", "--errors"])
+@pytest.mark.parametrize("name", ["o.csv.gz", "o.ndjson.zst", "out.tsv", "out.TSV", "out.parquet",
+                                  "out.xlsx", "out.arrow"])
+def test_a_format_that_is_not_written(weir, api, tmp_path, option, name):
+    server = api()
+    done = weir("fetch", server.url, option, name, cwd=tmp_path)
+    assert done.returncode == 2 and not server.asked
+    assert name in done.log and ".csv" in done.log and "--format" in done.log
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "out.d.1", "dir.gz/out"])
+def test_any_other_name_holds_ndjson(weir, api, tmp_path, name):
+    (tmp_path / "dir.gz").mkdir()
+    assert weir("fetch", api().url, "-o", name, cwd=tmp_path).returncode == 0
+    assert read_rows(tmp_path / name)[0]["body"] == "ok"
+
+
+def test_a_format_that_was_chosen(weir, api, tmp_path):
+    done = weir("fetch", api().url, "-o", "out.tsv", "--format", "ndjson", cwd=tmp_path)
+    assert done.returncode == 0
+    assert read_rows(tmp_path / "out.tsv")[0]["body"] == "ok"
+
+
+@pytest.mark.parametrize("rows,errors", [("a.ndjson", "b.csv"), ("a.csv", "b.ndjson")])
+def test_failed_rows_in_another_format(weir, api, tmp_path, rows, errors):
+    done = weir("fetch", api().url, "-o", rows, "--errors", errors, cwd=tmp_path)
+    assert done.returncode == 2 and f"--errors: {errors}" in done.log
+    done = weir("fetch", api().url, "-o", rows, "--errors", errors, "--format", "csv", cwd=tmp_path)
+    assert done.returncode == 0
+
+
 # ---- where failed rows go ----
 
 def test_errors_apart(weir, nginx, tmp_path):

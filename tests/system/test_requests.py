@@ -148,8 +148,8 @@ def test_a_value_cannot_add_headers(weir, api):
 
 
 def test_the_user_agent(weir, api):
-    major, minor, _ = weir("--version").text.split()[1].split(".")
-    assert ask(weir, api()).headers["user-agent"].startswith(f"weir/{major}.{minor}")
+    version = weir("--version").text.split()[1]
+    assert ask(weir, api()).headers["user-agent"] == f"weir/{version}"
     assert ask(weir, api(), "-A", "me/1").headers["user-agent"] == "me/1"
 
 
@@ -409,6 +409,32 @@ def test_a_client_certificate(weir, guarded):
     assert done.rows[0]["body"] == "hello\n", done.log
     without = weir("fetch", url, "--cacert", guarded.cacert, "--retry", "0")
     assert without.returncode == 1 and without.rows[0]["status"] in (400, None)
+
+
+def test_a_certificate_and_its_key_in_one_file(weir, guarded, tmp_path):
+    both = tmp_path / "both.pem"
+    both.write_bytes(guarded.cert.read_bytes() + guarded.key.read_bytes())
+    done = weir("fetch", guarded.url + "/hello.txt", "--cacert", guarded.cacert, "--cert", both)
+    assert done.rows[0]["body"] == "hello\n", done.log
+
+
+@pytest.mark.parametrize("option", ["--cacert", "--cert", "--key"])
+def test_files_that_hold_something_else(weir, guarded, tmp_path, option):
+    files = {"--cacert": guarded.cacert, "--cert": guarded.cert, "--key": guarded.key}
+    other = tmp_path / "other.pem"
+    other.write_bytes((guarded.cert if option == "--key" else guarded.key).read_bytes())
+    for path in [other, tmp_path, tmp_path / "none"]:
+        args = [word for pair in {**files, option: path}.items() for word in pair]
+        done = weir("fetch", guarded.url, *args)
+        assert done.returncode == 2 and done.stdout == b""
+        assert f"{option}: " in done.log and str(path) in done.log
+
+
+def test_a_certificate_without_its_key(weir, guarded):
+    done = weir("fetch", guarded.url, "--cert", guarded.cert)
+    assert done.returncode == 2 and "--key" in done.log
+    done = weir("fetch", guarded.url, "--key", guarded.key)
+    assert done.returncode == 2 and "--cert" in done.log
 
 
 def test_a_key_of_another_certificate(weir, guarded, tmp_path):
