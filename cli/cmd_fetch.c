@@ -174,7 +174,8 @@ static const option fetch_options[] = {
      .min = 1, .max = 1000000, .word = "auto", .word_value = 0,
      .help = "requests in flight (default auto: found)",
      .more = "With `auto` the number grows while that brings more answers, and is halved when a "
-             "server says that it is too much."},
+             "server says that it is too much. When memory is tight, the request that all rows wait "
+             "for may be one more than that."},
     {.name = "per-host", .arg = "N", .kind = OPTION_COUNT, AT(fetch.per_host), .min = 1,
      .max = 1000000, .help = "at most so many in flight to one server"},
     {.name = "rate", .arg = "N/s|m|h", .kind = OPTION_RATE, AT(fetch.rate),
