@@ -17,6 +17,7 @@ static wi_descriptors plan_under(rlim_t soft, rlim_t hard, int64_t wanted, int64
         rlim_t raised;
     } answer = {0};
     int ends[2];
+    *raised = 0;
     if (!EXPECT(pipe(ends) == 0))
         return answer.plan;
     pid_t child = fork();
@@ -47,6 +48,7 @@ TEST(enough)
     EXPECT_INT(plan.allowed, 1024);
     EXPECT_INT(raised, plan.needed);
     plan = plan_under(1024, 1024, 100, 2, &raised);
+    EXPECT_INT(plan.in_flight, 100);
     EXPECT_INT(raised, 1024); /* never lowered */
 }
 
