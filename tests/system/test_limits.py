@@ -134,7 +134,7 @@ def test_deadline(weir, api):
     """What is in flight is cancelled, what has not begun is not started, and rows stay whole."""
     gate = threading.Event()
     server = api(lambda asked: b"" if asked.path in ("/1", "/2") else gate.wait(LIMIT) and b"")
-    done = weir("fetch", server.url + "/{1..100}", "--deadline", "1s", "-j", "4")
+    done = weir("fetch", server.url + "/{1..100}", "--deadline", "1s", "-j", "4", "--lanes", 1)
     gate.set()
     assert done.returncode == 1
     total, parts = accounted(done)
