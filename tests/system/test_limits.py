@@ -142,7 +142,7 @@ def test_deadline(weir, api):
     assert parts["cancelled"] == 4
     assert len(done.rows) == parts.get("ok", 0) <= 2  # on a busy machine they may come too late
     assert "deadline" in done.log
-    assert len(server.asked) == 6
+    assert len(server.asked) <= 6
 
 
 def test_deadline_ends_a_hold(weir, api):
