@@ -444,8 +444,8 @@ def options():
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.name if name not in BENCHMARKS]:
         parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    if chosen.record and (chosen.quick or chosen.name or chosen.rounds < 5):
-        parser.error("--record takes a whole run of at least 5 rounds, without names or --quick")
+    if chosen.record and (chosen.quick or chosen.name or chosen.rounds < 3):
+        parser.error("--record takes a whole run of at least 3 rounds, without names or --quick")
     if chosen.rounds < 1:
         parser.error("--rounds must be at least 1")
     return chosen

@@ -240,6 +240,8 @@ static wi_json_type type_of(char first)
 
 wi_json_result wi_json_check(const char *text, size_t len)
 {
+    if (!len)
+        text = ""; /* there may be nothing to point at */
     scan s = {.at = text, .end = text + len};
     skip_space(&s);
     const char *first = s.at;

@@ -52,6 +52,7 @@ TEST(check_finds_white_space_outside_strings)
 {
     EXPECT(!check("{\"a b\":[1,\"\\n \"]}").has_space);
     EXPECT(check(" 1").has_space);
+    EXPECT(wi_json_check(NULL, 0).type == WI_JSON_INVALID);
     EXPECT(check("1\n").has_space);
     EXPECT(check("{\"a\": 1}").has_space);
     EXPECT(check("[1 ,2]").has_space);
