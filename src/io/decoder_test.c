@@ -99,7 +99,7 @@ static wi_decoder *decoder_for(const char *codings)
 static weir_status feed(wi_decoder *decoder, const char *in, size_t len, size_t size, wi_buf *out,
                         weir_error *err)
 {
-    char piece[4096];
+    char piece[16 << 10];
     size_t made;
     size_t at = 0;
     do {
@@ -140,7 +140,8 @@ static weir_status decode(const char *codings, const char *in, size_t len, size_
 
 static void expect_decoded(const char *codings, const wi_buf *in, const char *want, size_t len)
 {
-    static const size_t steps[][2] = {{1 << 30, 4096}, {1, 4096}, {1, 1}, {1 << 30, 1}, {7, 3}};
+    static const size_t steps[][2] = {{1 << 30, 16 << 10}, {1 << 30, 4096}, {1, 4096}, {1, 1},
+                                      {1 << 30, 1},        {7, 3}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         wi_buf out = WI_BUF_INIT;
         EXPECT_INT(decode(codings, in->data, in->len, steps[i][0], steps[i][1], &out, NULL),
@@ -294,6 +295,19 @@ TEST(what_follows_the_end)
     wi_buf_fini(&in);
 }
 
+/* Its header holds what looks like another frame, which only a reader that gets all at once could
+ * stumble on. */
+TEST(a_frame_that_seems_to_begin_in_a_header)
+{
+    static const char frame[] = "\x28\xb5\x2f\xfd\x50\x2a\x4d\x18"
+                                "\x08\0\0\0\x08\0\0\0\x5b\xca\0"; /* and a zero: the last byte */
+    static const char zeros[6477];
+    wi_buf in = WI_BUF_INIT;
+    wi_buf_append(&in, frame, sizeof frame);
+    expect_decoded("zstd", &in, zeros, sizeof zeros);
+    wi_buf_fini(&in);
+}
+
 /* ---- bounds ---- */
 
 TEST(a_window_that_is_too_large)
@@ -406,6 +420,45 @@ TEST(a_bomb_of_padding)
     wi_buf_fini(&outer);
 }
 
+static const char wide_frame[] = "\x28\xb5\x2f\xfd\0\x88\1\0"; /* up to its first block's size */
+
+/* Whether the data come whole or in pieces, the first fault is the one that is told: the window of
+ * the second frame is only seen after the first frame has made what is no gzip, and the other way
+ * round. */
+TEST(the_first_of_two_faults)
+{
+    wi_buf in = WI_BUF_INIT;
+    append(&in, ZSTD, "no gzip at all", 14);
+    wi_buf_append(&in, wide_frame, sizeof wide_frame);
+    expect_failure("gzip, zstd", in.data, in.len, WEIR_INVALID, "gzip:");
+    for (int format = 0; format < FORMATS; format++) {
+        wi_buf_clear(&in);
+        append(&in, format, wide_frame, sizeof wide_frame);
+        wi_buf_puts(&in, "no such data");
+        char chain[32];
+        snprintf(chain, sizeof chain, "zstd, %s", wi_coding_name(coding_of[format]));
+        expect_failure(chain, in.data, in.len, WEIR_TOOLARGE, "window");
+    }
+    wi_buf_fini(&in);
+}
+
+/* More comes after the padding, which is too much of it, if only by a little. */
+TEST(just_too_much_padding)
+{
+    wi_buf inner = WI_BUF_INIT;
+    wi_buf outer = WI_BUF_INIT;
+    append(&inner, GZIP, "x", 1);
+    size_t padding = (1 << 20) + 64 - inner.len;
+    REQUIRE(wi_buf_reserve(&inner, padding));
+    memset(inner.data + inner.len, 0, padding);
+    inner.len += padding;
+    append(&inner, GZIP, text, strlen(text));
+    append(&outer, GZIP, inner.data, inner.len);
+    expect_failure("gzip, gzip", outer.data, outer.len, WEIR_INVALID, "next to nothing");
+    wi_buf_fini(&inner);
+    wi_buf_fini(&outer);
+}
+
 static void expect_codings(const char *value, const char *want)
 {
     wi_codings codings = {0};
@@ -462,4 +515,5 @@ TESTS(CASE(whole_and_in_pieces), CASE(large_and_hard_to_compress), CASE(cut_anyw
       CASE(damaged_anywhere), CASE(what_is_none), CASE(a_failure_stays), CASE(what_follows_the_end),
       CASE(a_window_that_is_too_large), CASE(a_bomb_in_constant_memory), CASE(codings_are_chained),
       CASE(a_cut_below_another_coding), CASE(a_bomb_of_padding), CASE(content_encodings),
-      CASE(making_one_survives_lack_of_memory))
+      CASE(a_frame_that_seems_to_begin_in_a_header), CASE(the_first_of_two_faults),
+      CASE(just_too_much_padding), CASE(making_one_survives_lack_of_memory))
