@@ -185,13 +185,12 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-bool wi_text_equal_nocase(const char *a, size_t a_len, const char *b)
+bool wi_text_same_nocase(const char *a, const char *b, size_t len)
 {
-    size_t i = 0;
-    for (; i < a_len && b[i]; i++)
+    for (size_t i = 0; i < len; i++)
         if (lower(a[i]) != lower(b[i]))
             return false;
-    return i == a_len && !b[i];
+    return true;
 }
 
 bool wi_text_parse_i64(const char *text, size_t len, int64_t *value)
