@@ -25,11 +25,6 @@ struct wi_output {
     int64_t whole; /* bytes of all writes that succeeded */
 };
 
-const char *wi_output_name(const wi_output *output)
-{
-    return output->name;
-}
-
 static void free_output(wi_output *output)
 {
     if (output->fd > STDERR_FILENO)

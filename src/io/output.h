@@ -40,9 +40,6 @@ weir_status wi_output_keep(wi_output *output, char **kept, weir_error *err);
 /* Removes what was written, closes and frees. NULL is fine. */
 void wi_output_discard(wi_output *output);
 
-/* The name for messages: the path, or "standard output". */
-const char *wi_output_name(const wi_output *output);
-
 /* One small file, whole or not at all, its parent folders made as needed below `root` (an open
  * directory descriptor; `relative` can lead out of it neither by ".." nor by symbolic links:
  * openat2 with RESOLVE_BENEATH, where the kernel has it). */
