@@ -504,7 +504,7 @@ static weir_status check(void *job, bool has_input, wi_schema *schema, weir_erro
     const wi_fetch *fetch = job;
     weir_status status = WEIR_OK;
     if (has_input && !schema)
-        return WEIR_OK; /* an empty input: nothing will be asked */
+        return WEIR_OK; /* an empty input, without even a header: nothing will be asked */
     if (fetch->url_column && wi_schema_find(schema, "url", 3) < 0)
         return wi_fail(err, WEIR_INVALID,
                        "no URL was given and the input has no column \"url\": give a URL with "

@@ -182,12 +182,11 @@ void wi_source_free(wi_source *source)
 
 wi_schema *wi_source_schema(const wi_source *source)
 {
-    return source->first ? wi_batch_schema(source->first) : NULL;
-}
-
-const wi_batch *wi_source_first(const wi_source *source)
-{
-    return source->first;
+    wi_schema *schema = source->first    ? wi_batch_schema(source->first)
+                        : source->reader ? wi_reader_schema(source->reader)
+                                         : NULL;
+    bool empty = !source->first && schema && !wi_schema_columns(schema); /* not a line of NDJSON */
+    return empty ? NULL : schema;
 }
 
 weir_status wi_source_start(wi_source *source, weir_error *err)

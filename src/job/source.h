@@ -59,11 +59,9 @@ void wi_source_free(wi_source *source); /* NULL is fine; joins first */
 /* Stops, and returns when its thread can poke nobody any more. */
 void wi_source_join(wi_source *source);
 
-/* The schema of the first rows; NULL without input or if it is empty. Borrowed. */
+/* The schema of the first rows or, if there are none, what the header or the format says of them;
+ * NULL without input, or if it says nothing. Borrowed; before the first take only. */
 wi_schema *wi_source_schema(const wi_source *source);
-
-/* The rows read by new, or NULL. Borrowed; before the first take only. */
-const wi_batch *wi_source_first(const wi_source *source);
 
 /* Begins to read ahead. */
 weir_status wi_source_start(wi_source *source, weir_error *err);
