@@ -4,12 +4,9 @@
  */
 #include "http.h"
 
-#include <brotli/encode.h>
 #include <dirent.h>
-#include <zlib.h>
-#include <zstd.h>
 
-#include "buf.h"
+#include "encode.h"
 #include "server.h"
 #include "torture.h"
 
@@ -21,30 +18,14 @@ static char big_body[BIG];
 
 static const char packed_text[] = "packed and unpacked, packed and unpacked, packed";
 
-static size_t pack_zlib(int window_bits, const char *text, size_t len, char *out, size_t size)
+static void pack(const char *coding, const char *text, size_t len, wi_buf *out)
 {
-    z_stream z = {0};
-    deflateInit2(&z, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY);
-    z.next_in = (unsigned char *)(uintptr_t)text;
-    z.avail_in = (unsigned)len;
-    z.next_out = (unsigned char *)out;
-    z.avail_out = (unsigned)size;
-    int result = deflate(&z, Z_FINISH);
-    deflateEnd(&z);
-    return result == Z_STREAM_END ? z.total_out : 0;
-}
-
-static size_t pack(const char *coding, const char *text, size_t len, char *out, size_t size)
-{
-    size_t n = size;
     if (strcmp(coding, "zstd") == 0)
-        return ZSTD_compress(out, size, text, len, 3);
-    if (strcmp(coding, "br") == 0)
-        return BrotliEncoderCompress(5, 22, BROTLI_MODE_TEXT, len, (const uint8_t *)text, &n,
-                                     (uint8_t *)out)
-                   ? n
-                   : 0;
-    return pack_zlib(strcmp(coding, "gzip") == 0 ? 15 + 16 : 15, text, len, out, size);
+        append_zstd(out, text, len, 0);
+    else if (strcmp(coding, "br") == 0)
+        append_br(out, text, len);
+    else
+        append_deflated(out, strcmp(coding, "gzip") == 0 ? ENCODE_GZIP : ENCODE_ZLIB, text, len);
 }
 
 /* The body whole, with its length, or in chunks, or to the connection's end, of which `len` bytes
@@ -82,23 +63,23 @@ static void reply_packed(server_connection *c)
 {
     char coding[16];
     char how[16];
-    char packed[256];
+    wi_buf packed = WI_BUF_INIT;
     int cut = 0;
     if (sscanf(c->path, "/packed/%15[^/]/%15[^/]/%d", coding, how, &cut) != 3)
         return;
-    size_t len = pack(coding, packed_text, strlen(packed_text), packed, sizeof packed);
-    send_packed(c, coding, how, packed, len - (size_t)cut);
+    pack(coding, packed_text, strlen(packed_text), &packed);
+    send_packed(c, coding, how, packed.data, packed.len - (size_t)cut);
+    wi_buf_fini(&packed);
 }
 
 /* /bomb/CODING: big_body, of which little is left. */
 static void reply_bomb(server_connection *c)
 {
     const char *coding = c->path + strlen("/bomb/");
-    size_t size = BIG;
-    char *packed = malloc(size);
-    size_t len = pack(coding, big_body, BIG, packed, size);
-    send_packed(c, coding, "length", packed, len);
-    free(packed);
+    wi_buf packed = WI_BUF_INIT;
+    pack(coding, big_body, BIG, &packed);
+    send_packed(c, coding, "length", packed.data, packed.len);
+    wi_buf_fini(&packed);
 }
 
 /* What is encoded in a way nobody knows, or not at all, in spite of the header. */
@@ -924,9 +905,11 @@ TEST(encoded_bodies)
     REQUIRE(begin(NULL));
     for (int i = 0; i < 4 * 3; i++) {
         char path[100];
-        char packed[256];
+        wi_buf packed = WI_BUF_INIT;
         const char *coding = all_codings[i / 3];
-        int len = (int)pack(coding, packed_text, strlen(packed_text), packed, sizeof packed);
+        pack(coding, packed_text, strlen(packed_text), &packed);
+        int len = (int)packed.len;
+        wi_buf_fini(&packed);
         for (int cut = 0; cut < len; cut += cut < 3 ? 1 : 5) {
             snprintf(path, sizeof path, "/packed/%s/%s/%d", coding, ways[i % 3], cut);
             expect_get(path, cut ? WEIR_TRUNCATED : WEIR_OK, 200, cut ? NULL : packed_text);
