@@ -272,6 +272,32 @@ TEST(rows_of_an_input)
     folder_end();
 }
 
+/* Whether they are read ahead, wait or run: however short memory is, all of them get their turn. */
+TEST(rows_beyond_the_budget)
+{
+    REQUIRE(folder_begin());
+    FILE *file = fopen(in_folder("large.txt"), "we");
+    for (int i = 0; file && i < 300; i++)
+        fprintf(file, "%020000d\n", i);
+    EXPECT(file && fclose(file) == 0);
+    for (int i = 0; i < 4; i++) {
+        fake f = {.seed = 27, .longest = WI_MILLISECOND, .fail_percent = 10};
+        wi_job_options o = options_for(1);
+        o.input = in_folder("large.txt");
+        o.unordered = i % 2;
+        o.memory = 64 << 10;
+        o.lanes = i < 2 ? 1 : 4;
+        o.retries = 30;
+        weir_job *job = make(&o, &f);
+        REQUIRE(job != NULL);
+        EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
+        EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
+        EXPECT_INT(expect_sound(job, &f, 300).ok, 300);
+        weir_job_free(job);
+    }
+    folder_end();
+}
+
 static int64_t lines_of(const char *path)
 {
     int64_t lines = 0;
@@ -343,4 +369,4 @@ TESTS(CASE(all_items_come_out_in_order), CASE(unordered_items_all_come_out),
       CASE(attempts_are_counted), CASE(attempts_end), CASE(many_retries),
       CASE(the_retry_budget_ends), CASE(a_job_that_is_not_started), CASE(stopped_before_the_start),
       CASE(a_plan), CASE(little_memory), CASE(bodies_beyond_the_budget), CASE(rows_of_an_input),
-      CASE(a_new_column_has_no_place_in_csv))
+      CASE(rows_beyond_the_budget), CASE(a_new_column_has_no_place_in_csv))
