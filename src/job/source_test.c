@@ -5,6 +5,7 @@
 #include "source.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <zlib.h>
 
 #include "folder.h"
@@ -257,6 +258,9 @@ TEST(the_budget)
         int64_t taken = 0;
         REQUIRE(wi_source_new(&options, &source, NULL) == WEIR_OK);
         EXPECT(wi_source_start(source, NULL) == WEIR_OK);
+        /* Time to read on for a source that would; one that does not is never found too slow. */
+        for (int i = 0; i < 20000 && numbers(source).read <= 128; i++)
+            sched_yield();
         while (!(stop && taken >= 1000) && take(source, &block)) {
             taken += block.count;
             int64_t ahead = numbers(source).read - taken;
