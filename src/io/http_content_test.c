@@ -56,7 +56,8 @@ static void reply_packed(server_connection *c)
     if (sscanf(c->path, "/packed/%15[^/]/%15[^/]/%d", coding, how, &cut) != 3)
         return;
     pack(coding, packed_text, strlen(packed_text), &packed);
-    send_packed(c, coding, how, packed.data, packed.len - (size_t)cut);
+    if (EXPECT(packed.data && packed.len > (size_t)cut))
+        send_packed(c, coding, how, packed.data, packed.len - (size_t)cut);
     wi_buf_fini(&packed);
 }
 
@@ -66,7 +67,8 @@ static void reply_bomb(server_connection *c)
     const char *coding = c->path + strlen("/bomb/");
     wi_buf packed = WI_BUF_INIT;
     pack(coding, big_body, BIG, &packed);
-    send_packed(c, coding, "length", packed.data, packed.len);
+    if (EXPECT(packed.data != NULL))
+        send_packed(c, coding, "length", packed.data, packed.len);
     wi_buf_fini(&packed);
 }
 
