@@ -155,7 +155,9 @@ static const option fetch_options[] = {
      .help = "write rows there (default standard output)",
      .more = "The file appears under its name when the run is complete."},
     {.name = "format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(format), .choices = formats,
-     .help = "as ndjson or csv (default by suffix)"},
+     .help = "as ndjson or csv (default by suffix)",
+     .more = "CSV has no escapes: in files and pipes every byte stays as it is. Where its rows go to "
+             "a terminal, control characters are shown as \\x1B or \\n."},
     {.name = "errors", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.errors),
      .help = "write failed rows there, not to the others"},
     {.name = "save", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.save),

@@ -134,6 +134,19 @@ size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len)
     return written;
 }
 
+void wi_text_append_printable(wi_buf *out, const char *bytes, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    const unsigned char *end = at + len;
+    while (at < end) {
+        char piece[PIECE_SIZE];
+        size_t used;
+        size_t n = printable_piece(piece, at, (size_t)(end - at), &used);
+        wi_buf_append(out, piece, n);
+        at += used;
+    }
+}
+
 static bool is_unreserved(unsigned char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -185,13 +198,12 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-bool wi_text_equal_nocase(const char *a, size_t a_len, const char *b)
+bool wi_text_same_nocase(const char *a, const char *b, size_t len)
 {
-    size_t i = 0;
-    for (; i < a_len && b[i]; i++)
+    for (size_t i = 0; i < len; i++)
         if (lower(a[i]) != lower(b[i]))
             return false;
-    return i == a_len && !b[i];
+    return true;
 }
 
 bool wi_text_parse_i64(const char *text, size_t len, int64_t *value)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "buf.h"
 
@@ -25,14 +26,23 @@ void wi_utf8_append_lossy(wi_buf *out, const char *bytes, size_t len);
  */
 size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len);
 
+/* The same, without an end. */
+void wi_text_append_printable(wi_buf *out, const char *bytes, size_t len);
+
 /* RFC 3986: everything but the unreserved characters as %XX. */
 void wi_text_append_percent(wi_buf *out, const char *bytes, size_t len);
 
 /* RFC 4648, section 4, with padding. */
 void wi_text_append_base64(wi_buf *out, const void *bytes, size_t len);
 
-/* ASCII only, whatever the locale. */
-bool wi_text_equal_nocase(const char *a, size_t a_len, const char *b);
+/* Are these the same but for the case of ASCII letters, whatever the locale? */
+bool wi_text_same_nocase(const char *a, const char *b, size_t len);
+
+/* Here, so that the length of a known b is known too: most texts that are compared differ in it. */
+static inline bool wi_text_equal_nocase(const char *a, size_t a_len, const char *b)
+{
+    return a_len == strlen(b) && wi_text_same_nocase(a, b, a_len);
+}
 
 /* Decimal digits only, no sign or space; false if empty, not digits or past INT64_MAX. */
 bool wi_text_parse_i64(const char *text, size_t len, int64_t *value);

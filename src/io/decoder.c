@@ -1,7 +1,8 @@
 /*
  * decoder.c: see decoder.h. Several codings are a chain: each decoder reads what its source makes.
  * Its invariant: `inside` is set from the first byte of a stream until its end has been seen, so
- * data cut short anywhere are known to be.
+ * data cut short anywhere are known to be. And its second: how the data are cut into pieces changes
+ * nothing, neither what comes of them nor what is found to be wrong with them.
  */
 #include "decoder.h"
 
@@ -22,6 +23,8 @@ enum {
      * gigabytes of them. */
     BETWEEN_RATIO = 16,
     BETWEEN_SLACK = 1 << 20,
+    ZSTD_MAGIC_SIZE = 4,
+    ZSTD_HEAD_MOST = 18, /* of a frame: its magic number and its header, at their longest */
 };
 
 typedef struct reading {
@@ -47,8 +50,8 @@ struct wi_decoder {
     z_stream z;         /* gzip, deflate */
     bool z_begun;
     ZSTD_DStream *zstd;
-    char magic[4]; /* of zstd's frame, as far as it came */
-    size_t magic_len;
+    char magic[ZSTD_MAGIC_SIZE]; /* of its frame, as far as it came */
+    size_t head_len;             /* what came of the frame, up to ZSTD_HEAD_MOST */
     BrotliDecoderState *br;
     /* of a chain */
     wi_decoder *source;
@@ -279,24 +282,31 @@ static weir_status run_zstd(wi_decoder *d, reading *in, writing *out, weir_error
 /*
  * libzstd also reads what zstd was before it was a standard, with decoders that nobody looks after
  * and that know no limit for their window. Where a frame begins, its magic number is looked at
- * first.
+ * first. The header behind it then goes byte by byte: given more at once, libzstd looks for a frame
+ * that is there in one piece, and would take one that seems to begin inside the header.
  */
 static weir_status step_zstd(wi_decoder *d, reading *in, writing *out, weir_error *err)
 {
     if (!d->inside)
-        d->magic_len = 0;
-    if (d->magic_len == sizeof d->magic)
+        d->head_len = 0;
+    if (d->head_len == ZSTD_HEAD_MOST)
         return run_zstd(d, in, out, err);
     d->inside = true;
-    while (d->magic_len < sizeof d->magic && in->at < in->len)
-        d->magic[d->magic_len++] = in->bytes[in->at++];
-    if (d->magic_len < sizeof d->magic)
+    if (d->head_len >= ZSTD_MAGIC_SIZE) {
+        reading byte = {in->bytes, in->at + (in->at < in->len), in->at};
+        weir_status status = run_zstd(d, &byte, out, err);
+        d->head_len += byte.at - in->at;
+        in->at = byte.at;
+        return status;
+    }
+    while (d->head_len < ZSTD_MAGIC_SIZE && in->at < in->len)
+        d->magic[d->head_len++] = in->bytes[in->at++];
+    if (d->head_len < ZSTD_MAGIC_SIZE)
         return WEIR_OK;
     if (memcmp(d->magic, "\x28\xb5\x2f\xfd", 4) != 0 &&
         ((d->magic[0] & 0xf0) != 0x50 || memcmp(d->magic + 1, "\x2a\x4d\x18", 3) != 0))
         return fail_damaged(d, "no frame begins where one should", err);
-    weir_status status = run_zstd(d, &(reading){d->magic, sizeof d->magic, 0}, out, err);
-    return status || in->at == in->len ? status : run_zstd(d, in, out, err);
+    return run_zstd(d, &(reading){d->magic, ZSTD_MAGIC_SIZE, 0}, out, err);
 }
 
 static weir_status step_br(wi_decoder *d, reading *in, writing *out, weir_error *err)
@@ -344,6 +354,30 @@ static weir_status run(wi_decoder *d, reading *in, writing *out, weir_error *err
     return WEIR_OK;
 }
 
+static weir_status run_chain(wi_decoder *d, reading *in, writing *out, weir_error *err);
+
+/*
+ * Has the source make something, unless it lacks input. It is given one byte after the other, and
+ * none while it holds something back: libzstd and libbrotli say nothing of what they made in a call
+ * that fails in the end, so with larger pieces it would be their size that decides which of two
+ * faults is come upon first.
+ */
+static weir_status fill_between(wi_decoder *d, reading *in, weir_error *err)
+{
+    writing more = {d->between, BETWEEN_SIZE, 0};
+    do {
+        bool given = in->at < in->len && !d->source->full;
+        reading byte = {in->bytes, in->at + given, in->at};
+        weir_status status = run_chain(d->source, &byte, &more, err);
+        if (status)
+            return status;
+        in->at = byte.at;
+    } while (more.at == 0 && in->at < in->len);
+    d->rest = (reading){d->between, more.at, 0};
+    d->taken += more.at;
+    return WEIR_OK;
+}
+
 static weir_status run_chain(wi_decoder *d, reading *in, writing *out, weir_error *err)
 {
     if (!d->source)
@@ -356,12 +390,9 @@ static weir_status run_chain(wi_decoder *d, reading *in, writing *out, weir_erro
             return status;
         if (d->taken > BETWEEN_SLACK + BETWEEN_RATIO * d->made)
             return fail_damaged(d, "there is next to nothing in so much data", err);
-        writing more = {d->between, BETWEEN_SIZE, 0};
-        status = run_chain(d->source, in, &more, err);
-        if (status || more.at == 0)
+        status = fill_between(d, in, err);
+        if (status || d->rest.len == 0)
             return status;
-        d->rest = (reading){d->between, more.at, 0};
-        d->taken += more.at;
     }
 }
 

@@ -1,62 +1,15 @@
 /* decoder_test.c: each coding, whole, in pieces, cut anywhere, damaged, endless and empty. */
 #include "decoder.h"
 
-#include <brotli/encode.h>
 #include <malloc.h>
-#include <zlib.h>
-#include <zstd.h>
 
-#include "buf.h"
+#include "encode.h"
 #include "torture.h"
 
 static const char text[] = "the quick brown fox jumps over the lazy dog, again and again, as it "
                            "did again and again before it did anything else again";
 
 /* ---- encoding ---- */
-
-static void append_deflated(wi_buf *out, int window_bits, const char *bytes, size_t len)
-{
-    z_stream z = {0};
-    REQUIRE(deflateInit2(&z, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-    size_t room = deflateBound(&z, len) + 64;
-    REQUIRE(wi_buf_reserve(out, room));
-    z.next_in = (unsigned char *)(uintptr_t)bytes;
-    z.avail_in = (unsigned)len;
-    z.next_out = (unsigned char *)out->data + out->len;
-    z.avail_out = (unsigned)room;
-    EXPECT_INT(deflate(&z, Z_FINISH), Z_STREAM_END);
-    out->len += room - z.avail_out;
-    deflateEnd(&z);
-}
-
-static void append_zstd(wi_buf *out, const char *bytes, size_t len, int window_log)
-{
-    size_t room = ZSTD_compressBound(len) + 64;
-    ZSTD_CCtx *context = ZSTD_createCCtx();
-    REQUIRE(context && wi_buf_reserve(out, room));
-    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-    if (window_log) {
-        ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
-        ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
-    }
-    ZSTD_inBuffer from = {bytes, len, 0};
-    ZSTD_outBuffer to = {out->data + out->len, room, 0};
-    /* In two steps, so that the encoder cannot know the size and choose a smaller window. */
-    EXPECT(!ZSTD_isError(ZSTD_compressStream2(context, &to, &from, ZSTD_e_continue)));
-    EXPECT_INT(ZSTD_compressStream2(context, &to, &from, ZSTD_e_end), 0);
-    out->len += to.pos;
-    ZSTD_freeCCtx(context);
-}
-
-static void append_br(wi_buf *out, const char *bytes, size_t len)
-{
-    size_t n = BrotliEncoderMaxCompressedSize(len) + 64;
-    REQUIRE(wi_buf_reserve(out, n));
-    EXPECT(BrotliEncoderCompress(5, BROTLI_DEFAULT_WINDOW, BROTLI_MODE_GENERIC, len,
-                                 (const uint8_t *)bytes, &n,
-                                 (uint8_t *)out->data + out->len) == BROTLI_TRUE);
-    out->len += n;
-}
 
 enum { GZIP, ZLIB, BARE, ZSTD, BR, FORMATS };
 
@@ -68,13 +21,13 @@ static void append(wi_buf *out, int format, const char *bytes, size_t len)
 {
     switch (format) {
     case GZIP:
-        append_deflated(out, 15 + 16, bytes, len);
+        append_gzip(out, bytes, len);
         break;
     case ZLIB:
-        append_deflated(out, 15, bytes, len);
+        append_deflated(out, ENCODE_ZLIB, bytes, len);
         break;
     case BARE:
-        append_deflated(out, -15, bytes, len);
+        append_deflated(out, ENCODE_BARE, bytes, len);
         break;
     case ZSTD:
         append_zstd(out, bytes, len, 0);
@@ -99,7 +52,7 @@ static wi_decoder *decoder_for(const char *codings)
 static weir_status feed(wi_decoder *decoder, const char *in, size_t len, size_t size, wi_buf *out,
                         weir_error *err)
 {
-    char piece[4096];
+    char piece[16 << 10];
     size_t made;
     size_t at = 0;
     do {
@@ -140,7 +93,8 @@ static weir_status decode(const char *codings, const char *in, size_t len, size_
 
 static void expect_decoded(const char *codings, const wi_buf *in, const char *want, size_t len)
 {
-    static const size_t steps[][2] = {{1 << 30, 4096}, {1, 4096}, {1, 1}, {1 << 30, 1}, {7, 3}};
+    static const size_t steps[][2] = {{1 << 30, 16 << 10}, {1 << 30, 4096}, {1, 4096}, {1, 1},
+                                      {1 << 30, 1},        {7, 3}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         wi_buf out = WI_BUF_INIT;
         EXPECT_INT(decode(codings, in->data, in->len, steps[i][0], steps[i][1], &out, NULL),
@@ -294,6 +248,19 @@ TEST(what_follows_the_end)
     wi_buf_fini(&in);
 }
 
+/* Its header holds what looks like another frame, which only a reader that gets all at once could
+ * stumble on. */
+TEST(a_frame_that_seems_to_begin_in_a_header)
+{
+    static const char frame[] = "\x28\xb5\x2f\xfd\x50\x2a\x4d\x18"
+                                "\x08\0\0\0\x08\0\0\0\x5b\xca\0"; /* and a zero: the last byte */
+    static const char zeros[6477];
+    wi_buf in = WI_BUF_INIT;
+    wi_buf_append(&in, frame, sizeof frame);
+    expect_decoded("zstd", &in, zeros, sizeof zeros);
+    wi_buf_fini(&in);
+}
+
 /* ---- bounds ---- */
 
 TEST(a_window_that_is_too_large)
@@ -406,6 +373,45 @@ TEST(a_bomb_of_padding)
     wi_buf_fini(&outer);
 }
 
+static const char wide_frame[] = "\x28\xb5\x2f\xfd\0\x88\1\0"; /* up to its first block's size */
+
+/* Whether the data come whole or in pieces, the first fault is the one that is told: the window of
+ * the second frame is only seen after the first frame has made what is no gzip, and the other way
+ * round. */
+TEST(the_first_of_two_faults)
+{
+    wi_buf in = WI_BUF_INIT;
+    append(&in, ZSTD, "no gzip at all", 14);
+    wi_buf_append(&in, wide_frame, sizeof wide_frame);
+    expect_failure("gzip, zstd", in.data, in.len, WEIR_INVALID, "gzip:");
+    for (int format = 0; format < FORMATS; format++) {
+        wi_buf_clear(&in);
+        append(&in, format, wide_frame, sizeof wide_frame);
+        wi_buf_puts(&in, "no such data");
+        char chain[32];
+        snprintf(chain, sizeof chain, "zstd, %s", wi_coding_name(coding_of[format]));
+        expect_failure(chain, in.data, in.len, WEIR_TOOLARGE, "window");
+    }
+    wi_buf_fini(&in);
+}
+
+/* More comes after the padding, which is too much of it, if only by a little. */
+TEST(just_too_much_padding)
+{
+    wi_buf inner = WI_BUF_INIT;
+    wi_buf outer = WI_BUF_INIT;
+    append(&inner, GZIP, "x", 1);
+    size_t padding = (1 << 20) + 64 - inner.len;
+    REQUIRE(wi_buf_reserve(&inner, padding));
+    memset(inner.data + inner.len, 0, padding);
+    inner.len += padding;
+    append(&inner, GZIP, text, strlen(text));
+    append(&outer, GZIP, inner.data, inner.len);
+    expect_failure("gzip, gzip", outer.data, outer.len, WEIR_INVALID, "next to nothing");
+    wi_buf_fini(&inner);
+    wi_buf_fini(&outer);
+}
+
 static void expect_codings(const char *value, const char *want)
 {
     wi_codings codings = {0};
@@ -462,4 +468,5 @@ TESTS(CASE(whole_and_in_pieces), CASE(large_and_hard_to_compress), CASE(cut_anyw
       CASE(damaged_anywhere), CASE(what_is_none), CASE(a_failure_stays), CASE(what_follows_the_end),
       CASE(a_window_that_is_too_large), CASE(a_bomb_in_constant_memory), CASE(codings_are_chained),
       CASE(a_cut_below_another_coding), CASE(a_bomb_of_padding), CASE(content_encodings),
-      CASE(making_one_survives_lack_of_memory))
+      CASE(a_frame_that_seems_to_begin_in_a_header), CASE(the_first_of_two_faults),
+      CASE(just_too_much_padding), CASE(making_one_survives_lack_of_memory))

@@ -47,8 +47,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         value++;
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
-    if (colon - line == 16 && exchange->in_headers &&
-        wi_text_equal_nocase(line, 16, "content-encoding"))
+    if (exchange->in_headers &&
+        wi_text_equal_nocase(line, (size_t)(colon - line), "content-encoding"))
         wi_content_add(&exchange->content, value, (size_t)(end - value));
     events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
     return size * n;

@@ -25,11 +25,6 @@ struct wi_output {
     int64_t whole; /* bytes of all writes that succeeded */
 };
 
-const char *wi_output_name(const wi_output *output)
-{
-    return output->name;
-}
-
 static void free_output(wi_output *output)
 {
     if (output->fd > STDERR_FILENO)
@@ -129,6 +124,11 @@ weir_status wi_output_open(const char *path, wi_output **out, weir_error *err)
 }
 
 /* ---- writing ---- */
+
+bool wi_output_is_terminal(const wi_output *output)
+{
+    return isatty(output->fd) == 1;
+}
 
 /* 0, or the errno. */
 static int write_all(int fd, const char *bytes, size_t len)

@@ -33,19 +33,19 @@ static bool leads_down(const char *path)
     return true;
 }
 
-/* Without openat2 (before Linux 5.6): part by part, through no symbolic link at all. */
-static int open_by_parts(int root, char *path)
+/* Opens a part of a path in its folder, or the whole path as far as this part below root. */
+typedef int enter_part(int root, char *path, int folder, const char *part);
+
+/* Enters part by part, cutting the path behind each for that long. */
+static int walk(int root, char *path, enter_part *enter)
 {
     int folder = openat(root, ".", FOLDER);
     for (char *part = path; folder >= 0 && *part;) {
         size_t len = strcspn(part, "/");
         char end = part[len];
         part[len] = '\0';
-        int next = openat(folder, len ? part : ".", FOLDER | O_NOFOLLOW);
+        int next = enter(root, path, folder, part);
         int sys_errno = errno;
-        struct stat st;
-        if (next < 0 && fstatat(folder, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
-            sys_errno = ELOOP; /* and not ENOTDIR, which would name the wrong fault */
         part[len] = end;
         close(folder);
         folder = next;
@@ -53,37 +53,36 @@ static int open_by_parts(int root, char *path)
         part += len + (end == '/');
     }
     return folder;
+}
+
+/* Through no symbolic link at all. */
+static int enter_plain(int root, char *path, int folder, const char *part)
+{
+    (void)root, (void)path;
+    int fd = openat(folder, *part ? part : ".", FOLDER | O_NOFOLLOW);
+    int sys_errno = errno;
+    struct stat st;
+    if (fd < 0 && fstatat(folder, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+        sys_errno = ELOOP; /* and not ENOTDIR, which would name the wrong fault */
+    errno = sys_errno;
+    return fd;
 }
 
 static int open_below(int root, char *path)
 {
     struct open_how how = {.flags = FOLDER, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-        return open_by_parts(root, path);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* before Linux 5.6 */
+        return walk(root, path, enter_plain);
     return fd;
 }
 
-/* Makes the folders of the path that are not there yet. */
-static int make_and_open(int root, char *path)
+/* Makes the folder if it is not there yet. */
+static int enter_made(int root, char *path, int folder, const char *part)
 {
-    int folder = openat(root, ".", FOLDER);
-    for (char *part = path; folder >= 0 && *part;) {
-        size_t len = strcspn(part, "/");
-        char end = part[len];
-        part[len] = '\0';
-        int made = len ? mkdirat(folder, part, 0777) : 0;
-        int next = -1;
-        if (made == 0 || errno == EEXIST)
-            next = open_below(root, path);
-        int sys_errno = errno;
-        part[len] = end;
-        close(folder);
-        folder = next;
-        errno = sys_errno;
-        part += len + (end == '/');
-    }
-    return folder;
+    if (*part && mkdirat(folder, part, 0777) != 0 && errno != EEXIST)
+        return -1;
+    return open_below(root, path);
 }
 
 /* 0, or the errno. */
@@ -124,7 +123,7 @@ static int save(int root, char *path, const char *bytes, size_t len)
     char *below = slash ? path : nowhere;
     int folder = open_below(root, below);
     if (folder < 0 && errno == ENOENT)
-        folder = make_and_open(root, below);
+        folder = walk(root, below, enter_made);
     if (folder < 0)
         return errno;
     int sys_errno = write_whole(folder, name, bytes, len);

@@ -219,17 +219,13 @@ static void keep_line(wi_fetch_item *f, const char *name, size_t name_len, const
     wi_buf_putc(&f->lines, '\0');
 }
 
-static size_t strcspn_in(const char *text, size_t len, const char *reject)
+/* How much of the text stands before the first of the stops. */
+static size_t length_before(const char *text, size_t len, const char *stops)
 {
     size_t n = 0;
-    while (n < len && !strchr(reject, text[n]))
+    while (n < len && !strchr(stops, text[n]))
         n++;
     return n;
-}
-
-static inline bool is_name(const char *name, size_t len, const char *known)
-{
-    return len == strlen(known) && strncasecmp(name, known, len) == 0;
 }
 
 static void on_header(void *arg, const char *name, size_t name_len, const char *value,
@@ -238,14 +234,14 @@ static void on_header(void *arg, const char *name, size_t name_len, const char *
     wi_fetch_item *f = arg;
     if (f->lane->fetch->with_headers)
         keep_line(f, name, name_len, value, value_len);
-    if (is_name(name, name_len, "content-type")) {
+    if (wi_text_equal_nocase(name, name_len, "content-type")) {
         f->says_json = is_json_type(value, value_len);
         f->says_nothing = false;
-    } else if (is_name(name, name_len, "retry-after")) {
+    } else if (wi_text_equal_nocase(name, name_len, "retry-after")) {
         f->retry_after = wi_retry_after(value, value_len, time(NULL));
-    } else if (is_name(name, name_len, "location")) {
+    } else if (wi_text_equal_nocase(name, name_len, "location")) {
         /* A server may repeat a secret that the URL's query holds. */
-        size_t shown = f->shown ? strcspn_in(value, value_len, "?#") : value_len;
+        size_t shown = f->shown ? length_before(value, value_len, "?#") : value_len;
         wi_text_printable(f->location, sizeof f->location, value, shown);
     }
 }
@@ -508,7 +504,7 @@ static weir_status check(void *job, bool has_input, wi_schema *schema, weir_erro
     const wi_fetch *fetch = job;
     weir_status status = WEIR_OK;
     if (has_input && !schema)
-        return WEIR_OK; /* an empty input: nothing will be asked */
+        return WEIR_OK; /* an empty input, without even a header: nothing will be asked */
     if (fetch->url_column && wi_schema_find(schema, "url", 3) < 0)
         return wi_fail(err, WEIR_INVALID,
                        "no URL was given and the input has no column \"url\": give a URL with "

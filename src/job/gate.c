@@ -110,11 +110,6 @@ size_t wi_origin_index(const wi_origin *origin)
     return origin->index;
 }
 
-const char *wi_origin_name(const wi_origin *origin)
-{
-    return origin->name;
-}
-
 static int64_t share(const wi_gate *gate, int64_t limit)
 {
     int64_t each = limit / gate->options.lanes;

@@ -48,7 +48,6 @@ wi_origin *wi_gate_origin(wi_gate *gate, const char *name, size_t len);
 
 /* A number for each origin, from 0 in the order of their making. */
 size_t wi_origin_index(const wi_origin *origin);
-const char *wi_origin_name(const wi_origin *origin);
 
 /*
  * May the lane start one at this origin? True: it has begun, and wi_gate_leave must follow. False:

@@ -3,7 +3,8 @@
  *
  * An input row makes `choices` items (the combinations of a URL's ranges; 1 for most). With no
  * input, the choices are all there is. An input is read by a thread of the source's own, a bounded
- * number of blocks ahead; any lane takes blocks.
+ * number of batches ahead, and no more of them than fit into an eighth of the memory budget, beyond
+ * the first; any lane takes blocks.
  */
 #ifndef WI_SOURCE_H
 #define WI_SOURCE_H
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "budget.h"
 #include "error.h"
 #include "reader.h"
 
@@ -24,6 +26,7 @@ typedef struct wi_source_options {
     wi_format format;
     size_t max_row;
     uint64_t choices;
+    wi_budget *budget;       /* charged with what is read ahead; NULL: none */
     void (*poke)(void *arg); /* any thread: blocks have come, or the end */
     void *poke_arg;
 } wi_source_options;
@@ -59,11 +62,9 @@ void wi_source_free(wi_source *source); /* NULL is fine; joins first */
 /* Stops, and returns when its thread can poke nobody any more. */
 void wi_source_join(wi_source *source);
 
-/* The schema of the first rows; NULL without input or if it is empty. Borrowed. */
+/* The schema of the first rows or, if there are none, what the header or the format says of them;
+ * NULL without input, or if it says nothing. Borrowed; before the first take only. */
 wi_schema *wi_source_schema(const wi_source *source);
-
-/* The rows read by new, or NULL. Borrowed; before the first take only. */
-const wi_batch *wi_source_first(const wi_source *source);
 
 /* Begins to read ahead. */
 weir_status wi_source_start(wi_source *source, weir_error *err);

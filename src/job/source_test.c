@@ -5,6 +5,7 @@
 #include "source.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <zlib.h>
 
 #include "folder.h"
@@ -170,7 +171,7 @@ static void expect_rows_by_choices(int rows, uint64_t choices, int takers)
     wi_source *source = NULL;
     wi_source_options options = options_for(numbered_lines("lines", rows), choices);
     REQUIRE(wi_source_new(&options, &source, NULL) == WEIR_OK);
-    EXPECT((wi_source_schema(source) == NULL) == (rows == 0));
+    EXPECT_INT(wi_schema_columns(wi_source_schema(source)), 1); /* with rows or without */
     EXPECT(wi_source_start(source, NULL) == WEIR_OK);
     EXPECT_INT(take_all(source, takers, 0), (uint64_t)rows * choices);
     expect_each_once((uint64_t)rows * choices);
@@ -196,6 +197,30 @@ TEST(rows_by_choices)
     folder_end();
 }
 
+TEST(what_is_known_of_the_columns_of_no_rows)
+{
+    static const struct {
+        wi_format format;
+        const char *text;
+        int columns; /* -1: nothing is known */
+    } cases[] = {
+        {WI_FORMAT_CSV, "", -1},    {WI_FORMAT_CSV, "a,b\n", 2},   {WI_FORMAT_TSV, "a\tb", 2},
+        {WI_FORMAT_NDJSON, "", -1}, {WI_FORMAT_NDJSON, "{}\n", 0}, {WI_FORMAT_LINES, "", 1},
+    };
+    REQUIRE(folder_begin());
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put_file(in_folder("input"), cases[i].text, strlen(cases[i].text));
+        wi_source *source = NULL;
+        wi_source_options options = options_for(in_folder("input"), 1);
+        options.format = cases[i].format;
+        REQUIRE(wi_source_new(&options, &source, NULL) == WEIR_OK);
+        wi_schema *schema = wi_source_schema(source);
+        EXPECT_INT(schema ? (int)wi_schema_columns(schema) : -1, cases[i].columns);
+        wi_source_free(source);
+    }
+    folder_end();
+}
+
 /* Without threads, as plans do it. */
 TEST(read_by_the_caller)
 {
@@ -203,7 +228,6 @@ TEST(read_by_the_caller)
     wi_source *source = NULL;
     wi_source_options options = options_for(numbered_lines("lines", 5000), 3);
     REQUIRE(wi_source_new(&options, &source, NULL) == WEIR_OK);
-    EXPECT(wi_source_first(source) != NULL);
     memset(seen, 0, sizeof seen);
     bool end = false;
     while (!end) {
@@ -217,6 +241,39 @@ TEST(read_by_the_caller)
     expect_each_once(15000);
     EXPECT_INT(numbers(source).total, 15000);
     wi_source_free(source);
+    folder_end();
+}
+
+/* What is read ahead is charged, no more than an eighth beyond the first batch, and given back when
+ * it is taken or when the source is stopped. */
+TEST(the_budget)
+{
+    REQUIRE(folder_begin());
+    wi_budget budget = {.limit = 8 << 10}; /* an eighth is less than a batch of 128 rows */
+    wi_source_options options = options_for(numbered_lines("lines", 20000), 1);
+    options.budget = &budget;
+    for (int stop = 0; stop < 2; stop++) {
+        wi_source *source = NULL;
+        wi_block block;
+        int64_t taken = 0;
+        REQUIRE(wi_source_new(&options, &source, NULL) == WEIR_OK);
+        EXPECT(wi_source_start(source, NULL) == WEIR_OK);
+        /* Time to read on for a source that would; one that does not is never found too slow. */
+        for (int i = 0; i < 20000 && numbers(source).read <= 128; i++)
+            sched_yield();
+        while (!(stop && taken >= 1000) && take(source, &block)) {
+            taken += block.count;
+            int64_t ahead = numbers(source).read - taken;
+            EXPECT(ahead <= 128);
+            EXPECT(ahead == 0 || budget.used > 0);
+            wi_batch_unref(block.batch);
+        }
+        if (stop)
+            wi_source_stop(source);
+        EXPECT_INT(budget.used, 0);
+        EXPECT_INT(taken, stop ? 1024 : 20000);
+        wi_source_free(source);
+    }
     folder_end();
 }
 
@@ -388,7 +445,7 @@ __attribute__((constructor)) static void watch(void)
     alarm(60); /* a test that hangs has failed */
 }
 
-TESTS(CASE(choices_alone), CASE(rows_by_choices), CASE(read_by_the_caller), CASE(estimates),
-      CASE(more_items_than_numbers), CASE(stop_while_the_input_waits), CASE(stop_in_the_midst),
-      CASE(an_input_that_breaks_off), CASE(inputs_that_cannot_be_read),
-      CASE(survives_lack_of_memory))
+TESTS(CASE(choices_alone), CASE(rows_by_choices), CASE(what_is_known_of_the_columns_of_no_rows),
+      CASE(read_by_the_caller), CASE(the_budget), CASE(estimates), CASE(more_items_than_numbers),
+      CASE(stop_while_the_input_waits), CASE(stop_in_the_midst), CASE(an_input_that_breaks_off),
+      CASE(inputs_that_cannot_be_read), CASE(survives_lack_of_memory))

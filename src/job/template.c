@@ -55,11 +55,6 @@ uint64_t wi_template_count(const wi_template *t)
     return t->count;
 }
 
-size_t wi_template_choices(const wi_template *t)
-{
-    return t->choices_len;
-}
-
 bool wi_template_has_secrets(const wi_template *t)
 {
     return t->secrets;

@@ -59,9 +59,6 @@ uint64_t wi_template_count(const wi_template *template_);
 /* True if expansion is the same for every item. */
 bool wi_template_is_constant(const wi_template *template_);
 
-/* How many ranges and lists a URL has: {#N} beyond that is an error that check reports. */
-size_t wi_template_choices(const wi_template *template_);
-
 /* Are all columns known to the schema (NULL: no input), and all {#N} to url (NULL: not checked)?
  * The message names the unknown one, where it stands and what there is. */
 weir_status wi_template_check(const wi_template *template_, const wi_schema *schema,

@@ -6,7 +6,8 @@
 #include "decoder.h"
 #include "fuzz.h"
 
-enum { MOST = 1 << 20, PIECE = 4096 };
+/* More than the codings hold back or hand to each other at once. */
+enum { MOST = 1 << 18, PIECE = 16 << 10 };
 
 typedef struct outcome {
     weir_status status;

@@ -1,13 +1,24 @@
-#!/bin/sh
+#!/bin/bash
 # Lets libFuzzer search for FUZZ_SECONDS (10). New inputs stay in a folder that is thrown away; an
-# input that breaks the target is kept beside the build and named in the output.
+# input that breaks the target is kept beside it. A small one is printed too, since often the output
+# is all that is left of a run: base64 -d >INPUT brings it back, FUZZER INPUT tries it.
 set -eu
 
 fuzzer=$1
 corpus=$2
-found=$(mktemp -d)
-trap 'rm -rf "$found"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/found"
+touch "$work/start"
 
-"$fuzzer" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-    -print_final_stats=1 -artifact_prefix="$(dirname "$fuzzer")/" "$found" "$corpus" ||
-    exit 1 # libFuzzer's own 77 would mean "skipped" to Meson
+if "$fuzzer" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+    -print_final_stats=1 -artifact_prefix="$fuzzer-" "$work/found" "$corpus"; then
+    exit 0
+fi
+for input in "$fuzzer"-*; do
+    if [ "$input" -nt "$work/start" ] && [ "$(wc -c <"$input")" -le 4096 ]; then
+        echo "$input, in base64:"
+        base64 "$input"
+    fi
+done >&2
+exit 1 # libFuzzer's own 77 would mean "skipped" to Meson

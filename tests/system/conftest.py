@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -21,6 +22,10 @@ import pytest
 from recorder import api  # noqa: F401 (a fixture)
 
 LIMIT = 60  # seconds until something that should have happened is given up
+
+# Under nohup these would be ignored, in what the tests start too, and weir leaves ignored signals so.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Done(subprocess.CompletedProcess):

@@ -238,9 +238,21 @@ def test_an_empty_input(weir, api):
         assert "the input is empty" in done.log
 
 
-def test_a_header_and_nothing_else(weir, api):
-    done = fetch(weir, api, "id\n", "--input-format", "csv")
-    assert (done.returncode, done.stdout) == (0, b"")
+@pytest.mark.parametrize("args", [[], ["--dry-run"]])
+def test_a_header_and_nothing_else(weir, api, args):
+    done = fetch(weir, api, "id,name\n", "--input-format", "csv", *args)
+    assert done.returncode == 0, done.log
+    assert args or done.stdout == b""
+    wrong = weir("fetch", "-i", "-", "--input-format", "csv", *args, api().url + "/{nmae}",
+                 input="id,name\n")
+    assert (wrong.returncode, wrong.stdout) == (2, b"")
+    assert '"nmae"' in wrong.log and "the input has: id, name" in wrong.log
+
+
+def test_a_header_and_nothing_else_gives_the_columns(weir, api, tmp_path):
+    done = fetch(weir, api, "id,name\n", "--input-format", "csv", "-o", tmp_path / "out.csv")
+    assert done.returncode == 0, done.log
+    assert (tmp_path / "out.csv").read_text().startswith("id,name,url,status,")
 
 
 def test_a_directory(weir, api, tmp_path):
