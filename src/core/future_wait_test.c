@@ -1,0 +1,2 @@
+#include "torture.h"
+TESTS({NULL,NULL})
