@@ -613,8 +613,8 @@ TEST(nor_may_one_wait_for_a_task_below_it)
             weir_future *parent = submit(f.pool, fns[i], &f);
             atomic_store(&f.parent, parent);
             EXPECT_INT(weir_future_error(parent, -1, NULL), WEIR_INVALID);
-            weir_future_unref(parent);
             weir_executor_free(f.pool);
+            weir_future_unref(parent);
             EXPECT_INT(f.seen, WEIR_INVALID); /* told, or it got the error of who was */
             weir_executor_free(f.inline_pool);
         }
