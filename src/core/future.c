@@ -284,8 +284,8 @@ static weir_cancel ask_to_end(weir_future *future)
 weir_cancel weir_future_cancel(weir_future *future)
 {
     /* Its place in the queue is free at once, for others. */
-    bool queued = future->executor && load(future) == WEIR_FUTURE_PENDING &&
-                  wi_executor_claim(future->executor, &future->work);
+    weir_executor *ex = future->executor;
+    bool queued = ex && load(future) == WEIR_FUTURE_PENDING && wi_executor_claim(ex, &future->work);
     if (queued)
         wi_future_release_argument(future);
     weir_cancel outcome = WEIR_CANCEL_DONE;
@@ -302,7 +302,7 @@ weir_cancel weir_future_cancel(weir_future *future)
         pthread_mutex_unlock(&future->lock);
     }
     if (queued) { /* only now, since shutdown waits until all futures are over */
-        wi_executor_over(future->executor, &future->work, (wi_tally){.cancelled = 1});
+        wi_executor_over(ex, &future->work, (wi_tally){.cancelled = 1});
         weir_future_unref(future); /* the executor's. NOLINT(clang-analyzer-unix.Malloc) */
     }
     return outcome;
