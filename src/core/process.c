@@ -339,6 +339,8 @@ static void on_end(wi_watch *watch, uint32_t events)
         wi_fail(&why, WEIR_BROKEN, "%s", text);
         if (how.code == WI_WORKER_EXIT_STRANGE)
             wi_fail(&why, WEIR_BROKEN, "was started with another version of the library");
+        else if (how.code == WI_WORKER_EXIT_THREAD)
+            wi_fail(&why, WEIR_BROKEN, "could not start a thread");
     }
     process->events->gone(process, &why);
 }

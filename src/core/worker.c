@@ -291,13 +291,8 @@ static _Noreturn void work(void)
 {
     set_up_process();
     pthread_t thread;
-    weir_error error;
-    if (wi_thread_start(&thread, "weir-control", watch_control, NULL, &error)) {
-        wi_worker_order order;
-        read_all(&order, sizeof order);
-        reply_error(&(wi_worker_reply){.kind = order.kind, .id = order.id}, &error);
-        leave();
-    }
+    if (wi_thread_start(&thread, "weir-control", watch_control, NULL, NULL))
+        _exit(WI_WORKER_EXIT_THREAD);
     for (;;) {
         wi_worker_order order;
         read_all(&order, sizeof order);

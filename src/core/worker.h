@@ -27,6 +27,7 @@ enum {
     WI_WORKER_TOKEN = 16,
     WI_WORKER_NAME_MAX = 255,     /* a task's name is cut to it */
     WI_WORKER_EXIT_STRANGE = 120, /* exit code: the parent speaks another version */
+    WI_WORKER_EXIT_THREAD = 121,  /* exit code: its second thread could not be started */
 };
 
 /* Bytes of an argument or a result, at most. */
