@@ -93,6 +93,7 @@ static void become_idle(pool *p, wi_process *process)
 {
     wi_list_remove(&process->node);
     wi_list_prepend(&p->idle, &process->node);
+    process->is_idle = true;
     count_idle(p, 1);
 }
 
@@ -140,12 +141,13 @@ static wi_process *take_idle(pool *p)
     if (!node)
         return NULL;
     wi_process *process = wi_container_of(node, wi_process, node);
+    process->is_idle = false;
     count_idle(p, -1);
     become_busy(p, process);
     return process;
 }
 
-/* Gives a busy process the task of a future that has begun. */
+/* Gives a busy process the task of a future that runs. */
 static void assign(pool *p, wi_process *process, weir_future *future)
 {
     weir_error error;
@@ -170,13 +172,8 @@ static void serve(pool *p, weir_future *future)
         conclude(future, NULL, &error);
         return;
     }
-    set_remote(future, process);
-    if (wi_future_begin(future)) {
-        assign(p, process, future);
-    } else {
-        become_idle(p, process);
-        conclude(future, NULL, &(weir_error){.status = WEIR_CANCELLED});
-    }
+    wi_future_begin(future);
+    assign(p, process, future);
 }
 
 static void dismiss_all_idle(pool *p)
@@ -263,23 +260,30 @@ static void fail_with_its_worker(weir_future *future, const weir_error *why)
     conclude(future, NULL, &error);
 }
 
-/* A worker ended before it was ready: its task has not begun, and another may run it. */
-static void begin_again(pool *p, weir_future *future, const weir_error *why)
+/* Its worker ended before the task began: another may run it. */
+static void begin_elsewhere(pool *p, weir_future *future)
 {
     weir_error error;
+    wi_process *process = take_idle(p);
+    if (!process)
+        process = start_process(p, &error);
+    if (process)
+        assign(p, process, future);
+    else
+        conclude(future, NULL, &error);
+}
+
+/* A worker ended before it was ready. */
+static void count_early_death(pool *p, weir_future *future, const weir_error *why)
+{
     if (++p->early_deaths < EARLY_DEATHS_MAX) {
-        if (!future)
-            return;
-        wi_process *process = start_process(p, &error);
-        if (process)
-            assign(p, process, future);
-        else
-            conclude(future, NULL, &error);
+        if (future)
+            begin_elsewhere(p, future);
         return;
     }
+    weir_error error;
     wi_fail(&error, WEIR_BROKEN,
-            "%d worker processes in a row ended before they could run anything: the last %s; the "
-            "program must load libweir when it starts, and reach its main",
+            "%d worker processes in a row ended before they could run anything: the last %s",
             p->early_deaths, why->text);
     wi_executor_break(p->ex, &error);
     if (future)
@@ -290,21 +294,20 @@ static void on_gone(wi_process *process, const weir_error *why)
 {
     pool *p = process->owner;
     weir_future *future = process->future;
-    bool was_idle = !process->is_leaving && !future && process->is_ready;
-    bool is_ready = process->is_ready;
-    bool is_leaving = process->is_leaving;
-    if (was_idle)
+    wi_list_remove(&process->node);
+    if (process->is_idle)
         count_idle(p, -1);
-    if (!is_leaving) {
+    if (!process->is_leaving) {
         p->live--;
         count_replaced(p);
         wi_executor_retire(p->ex);
+        if (!process->is_ready)
+            count_early_death(p, future, why);
+        else if (future && process->has_refused && process->tasks)
+            begin_elsewhere(p, future);
+        else if (future)
+            fail_with_its_worker(future, why);
     }
-    wi_list_remove(&process->node);
-    if (future && is_ready)
-        fail_with_its_worker(future, why);
-    else if (!is_leaving && !is_ready)
-        begin_again(p, future, why);
     free(process);
     pump(p);
 }

@@ -57,6 +57,7 @@ static void flush(wi_process *process)
             return;
         } else if (errno != EINTR) {
             process->first = process->n_parts = 0;
+            process->has_refused = true;
         }
     }
     await_room(process, false);

@@ -35,6 +35,7 @@ struct wi_process {
     void *owner;
     weir_future *future;
     int64_t tasks;
+    bool is_idle;
     bool is_ready;
     bool is_leaving;
     atomic_bool asked; /* to cancel what it runs */
@@ -43,6 +44,7 @@ struct wi_process {
     const wi_process_events *events;
     wi_spawned spawned;
     bool is_dead;
+    bool has_refused; /* it ended before it had read all of its last order */
     weir_error fault; /* why it was killed from here; WEIR_OK: it was not */
     int orders_fd;    /* -1: no more orders */
     int control_fd;
