@@ -162,18 +162,17 @@ static void assign(pool *p, wi_process *process, weir_future *future)
         wi_process_cancel(process);
 }
 
+/* A task that no process has begun: to an idle one, or to a new one. */
 static void serve(pool *p, weir_future *future)
 {
     weir_error error;
     wi_process *process = take_idle(p);
     if (!process)
         process = start_process(p, &error);
-    if (!process) {
+    if (process)
+        assign(p, process, future);
+    else
         conclude(future, NULL, &error);
-        return;
-    }
-    wi_future_begin(future);
-    assign(p, process, future);
 }
 
 static void dismiss_all_idle(pool *p)
@@ -187,6 +186,14 @@ static void dismiss_all_idle(pool *p)
         wi_loop_stop(p->loop);
 }
 
+static void begin(pool *p, weir_future *future)
+{
+    if (wi_future_begin(future))
+        serve(p, future);
+    else /* it was cancelled after it was taken */
+        conclude(future, NULL, &(weir_error){.status = WEIR_CANCELLED});
+}
+
 /* Hands out what is queued for as long as there is somebody to take it. */
 static void pump(pool *p)
 {
@@ -195,7 +202,7 @@ static void pump(pool *p)
         wi_work *work = wi_executor_take(p->ex);
         if (work) {
             looked_last = false;
-            serve(p, wi_future_of_work(work));
+            begin(p, wi_future_of_work(work));
         } else if (looked_last) {
             break;
         } else {
@@ -260,25 +267,12 @@ static void fail_with_its_worker(weir_future *future, const weir_error *why)
     conclude(future, NULL, &error);
 }
 
-/* Its worker ended before the task began: another may run it. */
-static void begin_elsewhere(pool *p, weir_future *future)
-{
-    weir_error error;
-    wi_process *process = take_idle(p);
-    if (!process)
-        process = start_process(p, &error);
-    if (process)
-        assign(p, process, future);
-    else
-        conclude(future, NULL, &error);
-}
-
 /* A worker ended before it was ready. */
 static void count_early_death(pool *p, weir_future *future, const weir_error *why)
 {
     if (++p->early_deaths < EARLY_DEATHS_MAX) {
         if (future)
-            begin_elsewhere(p, future);
+            serve(p, future);
         return;
     }
     weir_error error;
@@ -304,7 +298,7 @@ static void on_gone(wi_process *process, const weir_error *why)
         if (!process->is_ready)
             count_early_death(p, future, why);
         else if (future && process->has_refused && process->tasks)
-            begin_elsewhere(p, future);
+            serve(p, future);
         else if (future)
             fail_with_its_worker(future, why);
     }
