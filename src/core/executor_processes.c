@@ -62,8 +62,18 @@ static void count_replaced(pool *p)
 
 static void conclude(weir_future *future, void *result, const weir_error *error)
 {
+    wi_tally tally = wi_future_decide(future, error->status);
     wi_future_release_argument(future);
+    wi_executor_over(future->executor, &future->work, tally);
     wi_future_end(future, result, error);
+    weir_future_unref(future);
+}
+
+/* It was cancelled after it was taken, and has ended by that. */
+static void forget(weir_future *future)
+{
+    wi_future_release_argument(future);
+    wi_executor_over(future->executor, &future->work, (wi_tally){.cancelled = 1});
     weir_future_unref(future);
 }
 
@@ -190,8 +200,8 @@ static void begin(pool *p, weir_future *future)
 {
     if (wi_future_begin(future))
         serve(p, future);
-    else /* it was cancelled after it was taken */
-        conclude(future, NULL, &(weir_error){.status = WEIR_CANCELLED});
+    else
+        forget(future);
 }
 
 /* Hands out what is queued for as long as there is somebody to take it. */
