@@ -6,6 +6,7 @@
  * sets it before it looks at the queue for the last time.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "executor_state.h"
 #include "future_state.h"
@@ -41,6 +42,11 @@ typedef struct pool {
 } pool;
 
 static void pump(pool *p);
+
+size_t weir_type_measure_string(const void *string)
+{
+    return strlen(string) + 1;
+}
 
 /* ---- counts ---- */
 
