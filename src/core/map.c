@@ -533,7 +533,7 @@ static void close_to_free(weir_map *map)
     wi_map_close(map, &why, false);
     pthread_mutex_unlock(&map->lock);
     if (map->in_process)
-        wi_map_recall_runner(map);
+        wi_map_recall_runners(map);
     else
         wi_map_cancel_futures(map);
 }

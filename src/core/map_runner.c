@@ -2,9 +2,9 @@
  * map_runner.c: the items of a map, run by the workers of executors in this process.
  *
  * A runner is what the executor queues and a worker takes: it draws items, a chunk at a time, and
- * runs one after another. One runner at most is queued, and each that begins calls the next as long
- * as there is something to do: so a map has as many as its executor can run, and no queue is filled
- * with them. Chunks are of one item, and grow while items are quick.
+ * runs one after another. Few runners are queued at a time, and each that begins calls the next as
+ * long as there is something to do: so a map has as many as its executor can run, and no queue is
+ * filled with them. Chunks are of one item, and grow while items are quick.
  *
  * What a runner holds is one word: the item it runs and those it will run, which others take from
  * the far end if they have nothing to do: a slow item holds nobody back. Its invariant: who takes
@@ -26,6 +26,7 @@ enum {
     HELD_COUNT_SHIFT = 2,
     HELD_FIRST_SHIFT = 16,
     CHUNK_MAX = 256,
+    WAITING_MAX = 64, /* for fibers, which begin by the thousand; for threads one */
 };
 
 static const int64_t slice_quick = 25000; /* ns: a chunk that took less may be larger */
@@ -34,7 +35,8 @@ static const int64_t slice_slow = 100000; /* one that took more has to be smalle
 struct wi_map_runner {
     wi_work work;
     weir_map *map;
-    wi_list node;   /* in runners while it runs, else in spare or none */
+    wi_list node; /* in queued, runners, spare or none */
+    bool queued;
     wi_list holder; /* in holders */
     _Atomic uint64_t held;
     wi_task *task; /* while it runs */
@@ -146,7 +148,7 @@ static void retire(wi_map_runner *runner)
 {
     weir_map *map = runner->map;
     wi_list_remove(&runner->holder);
-    if (!is_active(runner) && !runner->leaving && runner != map->queued)
+    if (!is_active(runner) && !runner->leaving && !runner->queued)
         wi_list_prepend(&map->spare, &runner->node);
 }
 
@@ -196,7 +198,7 @@ static wi_map_runner *get_idle_holder(weir_map *map)
 {
     for (wi_list *node = map->holders.next; node != &map->holders; node = node->next) {
         wi_map_runner *holder = wi_container_of(node, wi_map_runner, holder);
-        if (!is_active(holder) && !holder->leaving)
+        if (!is_active(holder) && !holder->leaving && !holder->queued)
             return holder;
     }
     return NULL;
@@ -204,7 +206,7 @@ static wi_map_runner *get_idle_holder(weir_map *map)
 
 static wi_map_runner *call_one(weir_map *map)
 {
-    if (map->queued || map->closed || (!has_room(map) && !find_holder(map)))
+    if (map->waiting == map->max_waiting || map->closed || (!has_room(map) && !find_holder(map)))
         return NULL;
     wi_map_runner *runner = get_runner(map);
     if (!runner)
@@ -212,7 +214,9 @@ static wi_map_runner *call_one(weir_map *map)
     map->starved = !runner;
     if (runner) {
         runner->bounded = map->on_demand;
-        map->queued = runner;
+        runner->queued = true;
+        wi_list_append(&map->queued, &runner->node);
+        map->waiting++;
         map->present++;
     }
     return runner;
@@ -223,11 +227,18 @@ wi_map_runner *wi_map_call_runner(weir_map *map)
     return map->active < map->max_runners ? call_one(map) : NULL;
 }
 
+static void unqueue(wi_map_runner *runner)
+{
+    runner->queued = false;
+    wi_list_remove(&runner->node);
+    runner->map->waiting--;
+}
+
 /* The runner that was queued is so no longer, and does not run. Under the lock. */
 static void take_back(wi_map_runner *runner)
 {
     weir_map *map = runner->map;
-    map->queued = NULL;
+    unqueue(runner);
     map->present--;
     if (!count_of(runner))
         retire(runner);
@@ -235,12 +246,24 @@ static void take_back(wi_map_runner *runner)
         wi_map_wake(map);
 }
 
+/* The map may have been closed just before the runner was queued, when nobody could recall it. */
+static void recall_if_closed(weir_map *map)
+{
+    pthread_mutex_lock(&map->lock);
+    bool closed = map->closed;
+    pthread_mutex_unlock(&map->lock);
+    if (closed)
+        wi_map_recall_runners(map);
+}
+
 weir_status wi_map_send_runner(weir_map *map, wi_map_runner *runner, bool wait, weir_error *err)
 {
     weir_error why;
     weir_status status = wi_executor_enqueue(map->executor, &runner->work, wait, &why);
-    if (!status)
+    if (!status) {
+        recall_if_closed(map);
         return WEIR_OK;
+    }
     bool own = status == WEIR_AGAIN || (wait && wi_task_check(NULL)); /* nothing is wrong with it */
     pthread_mutex_lock(&map->lock);
     take_back(runner);
@@ -312,7 +335,7 @@ static void stop(map_turn *turn)
     turn->map->active--;
 }
 
-/* Finds an item to run, and calls another runner if there is more; or stops. Somebody who draws
+/* Finds an item to run, and calls other runners if there is more; or stops. Somebody who draws
  * from a lazy input is mostly about to be done, and calls another runner if that took longer. */
 static bool find_or_stop(map_turn *turn, size_t *place)
 {
@@ -321,12 +344,14 @@ static bool find_or_stop(map_turn *turn, size_t *place)
         pthread_mutex_lock(&map->lock);
         bool found = find_item(turn, place);
         bool again = !found && map->drawing && tries < 20;
-        wi_map_runner *next = found ? wi_map_call_runner(map) : NULL;
+        wi_map_runner *next[2] = {NULL, NULL};
+        for (int i = 0; i < 2 && found; i++)
+            next[i] = wi_map_call_runner(map);
         if (!found && !again)
             stop(turn);
         pthread_mutex_unlock(&map->lock);
-        if (next)
-            wi_map_send_runner(map, next, false, NULL);
+        for (int i = 0; i < 2 && next[i]; i++)
+            wi_map_send_runner(map, next[i], false, NULL);
         if (!again)
             return found;
         for (int i = 0; i < 50; i++)
@@ -356,16 +381,15 @@ static void begin_slice(map_turn *turn)
     turn->tick = coarse_tick();
 }
 
-/* Whether the executor's queue has something else than this map's next runner. */
+/* Whether the executor's queue has something else than this map's runners. */
 static bool others_wait(weir_map *map)
 {
     weir_executor *ex = map->executor;
     pthread_mutex_lock(&ex->lock);
     bool others = false;
-    if (!wi_list_empty(&ex->queue)) {
-        wi_work *first = wi_container_of(ex->queue.next, wi_work, node);
-        others = ex->queue.next != ex->queue.prev || first->run != run_runner ||
-                 wi_container_of(first, wi_map_runner, work)->map != map;
+    for (wi_list *node = ex->queue.next; node != &ex->queue && !others; node = node->next) {
+        wi_work *work = wi_container_of(node, wi_work, node);
+        others = work->run != run_runner || wi_container_of(work, wi_map_runner, work)->map != map;
     }
     pthread_mutex_unlock(&ex->lock);
     return others;
@@ -376,7 +400,7 @@ static bool has_successor(weir_map *map)
 {
     pthread_mutex_lock(&map->lock);
     wi_map_runner *next = call_one(map);
-    bool queued = map->queued || !map->starved;
+    bool queued = map->waiting || !map->starved;
     pthread_mutex_unlock(&map->lock);
     return next ? !wi_map_send_runner(map, next, false, NULL) : queued;
 }
@@ -424,7 +448,7 @@ static void begin_turn(map_turn *turn, wi_map_runner *runner)
     wi_task_enter(&turn->task, map->name, 0);
     turn->task.executor = map->executor;
     pthread_mutex_lock(&map->lock);
-    map->queued = NULL;
+    unqueue(runner);
     map->active++;
     runner->task = &turn->task;
     wi_list_append(&map->runners, &runner->node);
@@ -549,14 +573,52 @@ static void run_claimed(void *arg)
     run_runner(arg);
 }
 
+/* The runner that has been queued for longest, and for now becomes the last; *left: how many there
+ * are. */
+static wi_map_runner *next_queued(weir_map *map, size_t *left)
+{
+    wi_map_runner *runner = NULL;
+    pthread_mutex_lock(&map->lock);
+    *left = map->waiting;
+    if (!wi_list_empty(&map->queued)) {
+        runner = wi_container_of(map->queued.next, wi_map_runner, node);
+        wi_list_remove(&runner->node);
+        wi_list_append(&map->queued, &runner->node);
+    }
+    pthread_mutex_unlock(&map->lock);
+    return runner;
+}
+
+/* A queued runner that no worker has taken yet. Somebody keeps the map from going. */
+static wi_map_runner *claim(weir_map *map)
+{
+    size_t left;
+    wi_map_runner *runner = next_queued(map, &left);
+    for (size_t tries = left; runner && tries > 0; tries--) {
+        if (wi_executor_claim(map->executor, &runner->work))
+            return runner;
+        runner = next_queued(map, &left);
+    }
+    return NULL;
+}
+
+void wi_map_recall_runners(weir_map *map)
+{
+    wi_map_runner *runner;
+    while ((runner = claim(map))) {
+        wi_executor_over(map->executor, &runner->work, (wi_tally){0});
+        pthread_mutex_lock(&map->lock);
+        take_back(runner);
+        pthread_mutex_unlock(&map->lock);
+    }
+}
+
 wi_map_help wi_map_help_out(weir_map *map)
 {
     if (!wi_executor_inside(map->executor))
         return WI_MAP_NO_HELP;
-    pthread_mutex_lock(&map->lock);
-    wi_map_runner *runner = map->queued;
-    pthread_mutex_unlock(&map->lock);
-    if (!runner || !wi_executor_claim(map->executor, &runner->work))
+    wi_map_runner *runner = claim(map);
+    if (!runner)
         return WI_MAP_NO_HELP;
     runner->bounded = true;
     wi_fiber *fiber = wi_fiber_current();
@@ -564,19 +626,6 @@ wi_map_help wi_map_help_out(weir_map *map)
         return WI_MAP_HELP_COMES;
     run_runner(&runner->work);
     return WI_MAP_HELPED;
-}
-
-void wi_map_recall_runner(weir_map *map)
-{
-    pthread_mutex_lock(&map->lock);
-    wi_map_runner *runner = map->queued;
-    pthread_mutex_unlock(&map->lock);
-    if (!runner || !wi_executor_claim(map->executor, &runner->work))
-        return;
-    wi_executor_over(map->executor, &runner->work, (wi_tally){0});
-    pthread_mutex_lock(&map->lock);
-    take_back(runner);
-    pthread_mutex_unlock(&map->lock);
 }
 
 /* ---- the end ---- */
@@ -617,6 +666,7 @@ void wi_map_close_runners(weir_map *map, const weir_error *why, bool abandon)
 /* The first runner is there from the start, so that there is one whatever becomes of memory. */
 bool wi_map_init_runners(weir_map *map)
 {
+    wi_list_init(&map->queued);
     wi_list_init(&map->runners);
     wi_list_init(&map->holders);
     wi_list_init(&map->spare);
@@ -624,6 +674,7 @@ bool wi_map_init_runners(weir_map *map)
     map->max_chunk = map->buffer_size / 8 < CHUNK_MAX ? map->buffer_size / 8 : CHUNK_MAX;
     if (map->on_demand || !map->max_chunk)
         map->max_chunk = 1;
+    map->max_waiting = map->executor->options.kind == WEIR_FIBERS ? WAITING_MAX : 1;
     wi_map_runner *first = map->in_process ? new_runner(map) : NULL;
     if (first)
         wi_list_append(&map->spare, &first->node);

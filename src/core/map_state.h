@@ -75,6 +75,7 @@ struct weir_map {
     size_t step;        /* how many are handed out before the drawers are told */
     size_t max_runners; /* or futures */
     size_t max_chunk;
+    size_t max_waiting; /* runners in the executor's queue */
     bool as_completed;
     bool in_process;
     bool on_demand; /* inline: runs only where weir_map_next waits */
@@ -105,13 +106,14 @@ struct weir_map {
     wi_parker *parker; /* the consumer's, while it waits */
 
     /* map_runner.c */
-    size_t chunk;          /* items to draw at once */
-    size_t active;         /* runners that run */
-    size_t present;        /* that are queued, run, or have not quite ended; and holds on them */
-    bool starved;          /* there was no memory for a runner that was needed */
-    wi_map_runner *queued; /* the one that a worker is to take; NULL: there is none */
-    wi_list runners;       /* that run */
-    wi_list holders;       /* that may hold items which have not begun */
+    size_t chunk;    /* items to draw at once */
+    size_t active;   /* runners that run */
+    size_t waiting;  /* queued */
+    size_t present;  /* that are queued, run, or have not quite ended; and holds on them */
+    bool starved;    /* there was no memory for a runner that was needed */
+    wi_list queued;  /* runners that a worker is to take */
+    wi_list runners; /* that run */
+    wi_list holders; /* that may hold items which have not begun */
     wi_list spare;
 
     /* map_future.c */
@@ -204,8 +206,8 @@ weir_status wi_map_send_runner(weir_map *map, wi_map_runner *runner, bool wait, 
 typedef enum wi_map_help { WI_MAP_NO_HELP, WI_MAP_HELPED, WI_MAP_HELP_COMES } wi_map_help;
 wi_map_help wi_map_help_out(weir_map *map);
 
-/* The queued runner, if there is one, will not run. */
-void wi_map_recall_runner(weir_map *map);
+/* The queued runners will not run. */
+void wi_map_recall_runners(weir_map *map);
 
 bool wi_map_init_runners(weir_map *map); /* false: no memory */
 void wi_map_fini_runners(weir_map *map);
