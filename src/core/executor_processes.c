@@ -38,6 +38,8 @@ typedef struct pool {
     wi_list busy;
     wi_list leaving;
     int live; /* idle and busy */
+    weir_future
+        *stalled; /* it runs, but no process could be started, and those that live are busy */
     int early_deaths;
 } pool;
 
@@ -178,6 +180,14 @@ static void assign(pool *p, wi_process *process, weir_future *future)
         wi_process_cancel(process);
 }
 
+/* A cancellation is remembered by the future until the next set_remote. */
+static void clear_remote(weir_future *future)
+{
+    pthread_mutex_lock(&future->lock);
+    future->cancel_remote = NULL;
+    pthread_mutex_unlock(&future->lock);
+}
+
 /* A task that no process has begun: to an idle one, or to a new one. */
 static void serve(pool *p, weir_future *future)
 {
@@ -185,10 +195,14 @@ static void serve(pool *p, weir_future *future)
     wi_process *process = take_idle(p);
     if (!process)
         process = start_process(p, &error);
-    if (process)
+    if (process) {
         assign(p, process, future);
-    else
+    } else if (p->live && !p->stalled) {
+        clear_remote(future);
+        p->stalled = future;
+    } else {
         conclude(future, NULL, &error);
+    }
 }
 
 static void dismiss_all_idle(pool *p)
@@ -210,24 +224,38 @@ static void begin(pool *p, weir_future *future)
         forget(future);
 }
 
+/* True: something was handed out. */
+static bool hand_out(pool *p)
+{
+    weir_future *stalled = p->stalled;
+    p->stalled = NULL;
+    if (stalled) {
+        serve(p, stalled);
+        return true;
+    }
+    wi_work *work = wi_executor_take(p->ex);
+    if (work)
+        begin(p, wi_future_of_work(work));
+    return work != NULL;
+}
+
+static bool has_room(const pool *p)
+{
+    return !wi_list_empty(&p->idle) || p->live < p->ex->options.max_workers;
+}
+
 /* Hands out what is queued for as long as there is somebody to take it. */
 static void pump(pool *p)
 {
-    bool looked_last = false;
-    while (!wi_list_empty(&p->idle) || p->live < p->ex->options.max_workers) {
-        wi_work *work = wi_executor_take(p->ex);
-        if (work) {
-            looked_last = false;
-            begin(p, wi_future_of_work(work));
-        } else if (looked_last) {
-            break;
-        } else {
-            atomic_store(&p->hungry, true);
-            looked_last = true;
+    atomic_store(&p->hungry, false);
+    while (has_room(p)) {
+        if (hand_out(p)) {
+            if (p->stalled)
+                break;
+        } else if (atomic_exchange(&p->hungry, true)) {
+            break; /* there was nothing after it was set */
         }
     }
-    if (!looked_last)
-        atomic_store(&p->hungry, false);
     if (wi_executor_is_closing(p->ex))
         dismiss_all_idle(p);
 }

@@ -2,7 +2,6 @@
  * map_test.c: what weir/map.h promises, once per kind of executor. What only a kind can be asked
  * (releases, inputs and nested maps inside one process) says so.
  */
-#define KINDS_TESTED WEIR_INLINE, WEIR_THREADS, WEIR_FIBERS, WEIR_PROCESSES
 #include "kinds.h"
 #include "weir/map.h"
 

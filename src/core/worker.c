@@ -155,7 +155,8 @@ static void *run(const call *c, weir_error *error)
     } else if (c->initializer) {
         weir_status status = c->initializer(c->arg, error);
         if (status && error->status != status)
-            wi_fail(error, status, "the initializer failed: %s", weir_status_text(status));
+            wi_fail(error, status, "the executor's initializer failed: %s",
+                    weir_status_text(status));
         else if (!status)
             error->status = WEIR_OK;
     }
@@ -208,35 +209,46 @@ static wi_worker_missing find_functions(const wi_worker_order *order, call *c)
     return WI_WORKER_MISSES_NOTHING;
 }
 
-static void obey(const wi_worker_order *order)
+/* False: it failed. */
+static bool call_and_reply(const call *c, wi_worker_reply *head)
+{
+    weir_error error;
+    void *result = run(c, &error);
+    if (error.status) {
+        reply_error(head, &error);
+        return false;
+    }
+    reply_result(c, head, result);
+    if (result && result != c->arg && c->result.release)
+        c->result.release(result);
+    return true;
+}
+
+/* False: it failed. */
+static bool obey(const wi_worker_order *order)
 {
     call c = {.timeout = order->timeout, .id = order->id};
     wi_worker_reply head = {.kind = order->kind, .id = order->id};
-    weir_error error;
     read_all(self.name, order->name_len);
     self.name[order->name_len] = '\0';
     if (order->has_arg)
         c.arg = malloc(order->arg_len ? order->arg_len : 1);
     if (order->has_arg && !c.arg) {
+        weir_error error;
         skip(order->arg_len);
         wi_fail_nomem(&error);
         reply_error(&head, &error);
-        return;
+        return false;
     }
     read_all(c.arg, order->arg_len);
     head.missing = find_functions(order, &c);
-    if (head.missing) {
+    bool good = !head.missing;
+    if (good)
+        good = call_and_reply(&c, &head);
+    else
         reply(&head, NULL);
-    } else {
-        void *result = run(&c, &error);
-        if (error.status)
-            reply_error(&head, &error);
-        else
-            reply_result(&c, &head, result);
-        if (!error.status && result && result != c.arg && c.result.release)
-            c.result.release(result);
-    }
     free(c.arg);
+    return good;
 }
 
 static bool is_sound(const wi_worker_order *order)
@@ -298,7 +310,8 @@ static _Noreturn void work(void)
         read_all(&order, sizeof order);
         if (!is_sound(&order))
             leave();
-        obey(&order);
+        if (!obey(&order) && order.kind == WI_WORKER_INITIALIZE)
+            leave(); /* the task that may be there already must not run */
     }
 }
 
