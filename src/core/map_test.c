@@ -756,6 +756,97 @@ TEST(two_maps_share_an_executor)
     free(items);
 }
 
+/* ---- all of it at once, by chance ---- */
+
+static uint64_t seed;
+
+static unsigned chance(unsigned n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % n;
+}
+
+/* Some are quick, some yield, some sleep, some fail: by their number. */
+static void *moody(void *arg, weir_error *err)
+{
+    const errand *e = arg;
+    int mood = e->number % 97;
+    if (mood == 13)
+        return fail(arg, err);
+    if ((mood == 7 && weir_sleep(WEIR_MICROSECONDS(300), err)) ||
+        (mood % 16 == 5 && weir_yield(err)))
+        return NULL;
+    return numbered(arg, err);
+}
+
+static void try_anything(weir_executor *ex)
+{
+    source s = {.end = (int)chance(2000)};
+    weir_map_options options = options_of();
+    options.result.release = release_result;
+    options.buffer_size = 1 + chance(chance(2) ? 500 : 8);
+    options.as_completed = (int)chance(2);
+    options.timeout = chance(4) ? 0 : WEIR_MICROSECONDS(chance(3000));
+    atomic_store(&results_out, 0);
+    atomic_store(&results_in, 0);
+    weir_map *map = start_lazy(ex, moody, &s, &options);
+    int wanted = chance(3) ? 2001 : (int)chance(2000);
+    int taken = 0, number = 0, seen = 0;
+    while (seen < wanted && (number = next(map)) != -WEIR_END) {
+        EXPECT(number > 0 || number == -WEIR_NOTFOUND ||
+               (options.timeout && number == -WEIR_TIMEDOUT));
+        EXPECT(options.as_completed || weir_map_index(map) == (size_t)seen);
+        taken += number > 0;
+        seen++;
+    }
+    EXPECT(options.timeout || number != -WEIR_END || seen == s.next);
+    weir_map_free(map);
+    EXPECT_INT(results_out, results_in + taken);
+    EXPECT_INT(s.released, s.drawn);
+}
+
+TEST(nothing_is_lost_whatever_comes_together)
+{
+    seed = 4711;
+    for (int workers = 1; workers < 4; workers++) {
+        weir_executor *ex = make_executor((weir_executor_options){.max_workers = workers});
+        for (int i = 0; i < 40; i++)
+            try_anything(ex);
+        weir_executor_stats stats = stats_of(ex);
+        EXPECT_INT(stats.submitted, stats.succeeded + stats.failed + stats.cancelled);
+        weir_executor_free(ex);
+    }
+}
+
+/* The same with an array, whose items are drawn many at a time. */
+TEST(arrays_end_early_too)
+{
+    enum { N = 3000 };
+    seed = 815;
+    weir_executor *ex = make_executor((weir_executor_options){.max_workers = 3});
+    errand *items = errands_of(N, 0);
+    for (int i = 0; i < 60; i++) {
+        weir_map_options options = options_of();
+        options.result.release = release_result;
+        options.as_completed = (int)chance(2);
+        options.timeout = chance(2) ? 0 : WEIR_MICROSECONDS(chance(2000));
+        atomic_store(&results_out, 0);
+        atomic_store(&results_in, 0);
+        weir_map *map = start(ex, moody, items, N, &options);
+        int wanted = (int)chance(2 * N), seen = 0, taken = 0, number = 0;
+        while (seen < wanted && (number = next(map)) != -WEIR_END) {
+            EXPECT(options.as_completed || weir_map_index(map) == (size_t)seen);
+            taken += number > 0;
+            seen++;
+        }
+        EXPECT(options.timeout || seen == (wanted < N ? wanted : N));
+        weir_map_free(map);
+        EXPECT_INT(results_out, results_in + taken);
+    }
+    weir_executor_free(ex);
+    free(items);
+}
+
 /* ---- what it refuses ---- */
 
 TEST(nonsense_is_refused)
@@ -807,4 +898,6 @@ KIND_TESTS(
     KIND_CASE_BUT(a_long_map_lets_others_in, IN_PROCESS | NOT_INLINE, not_here),
     KIND_CASE_BUT(no_task_is_held_back_behind_a_slow_one, IN_PROCESS | NOT_INLINE, not_here),
     KIND_CASE_BUT(a_million_items, IN_PROCESS, "a few are enough for processes"),
-    KIND_CASE(two_maps_share_an_executor), KIND_CASE(nonsense_is_refused))
+    KIND_CASE(two_maps_share_an_executor),
+    KIND_CASE_BUT(nothing_is_lost_whatever_comes_together, IN_PROCESS, not_here),
+    KIND_CASE_BUT(arrays_end_early_too, IN_PROCESS, not_here), KIND_CASE(nonsense_is_refused))
