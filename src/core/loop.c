@@ -47,13 +47,8 @@ static void wake(wi_loop *loop)
         continue;
 }
 
-static void read_inbox(wi_watch *watch, uint32_t events)
+void wi_loop_take_posts(wi_loop *loop)
 {
-    (void)events;
-    wi_loop *loop = watch->loop;
-    uint64_t count;
-    while (read(watch->fd, &count, sizeof count) < 0 && errno == EINTR)
-        continue;
     wi_post *newest = atomic_exchange(&loop->inbox, NULL);
     wi_post *oldest = NULL;
     while (newest) {
@@ -68,6 +63,15 @@ static void read_inbox(wi_watch *watch, uint32_t events)
         oldest->fn(oldest);
         oldest = next;
     }
+}
+
+static void read_inbox(wi_watch *watch, uint32_t events)
+{
+    (void)events;
+    uint64_t count;
+    while (read(watch->fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    wi_loop_take_posts(watch->loop);
 }
 
 weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err)

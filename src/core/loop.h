@@ -145,4 +145,7 @@ void wi_post_init(wi_post *post, void (*fn)(wi_post *post));
  */
 void wi_loop_post(wi_loop *loop, wi_post *post);
 
+/* Calls what is posted now instead of in the next turn: for who is about to give up a post. */
+void wi_loop_take_posts(wi_loop *loop);
+
 #endif
