@@ -563,28 +563,37 @@ void weir_executor_free(weir_executor *ex)
     wi_executor_unref(ex);
 }
 
-/* ---- what the caller sees ---- */
+/* ---- handing in ---- */
 
-static weir_status submit(weir_executor *ex, const weir_task *task, weir_future **out, bool wait,
-                          weir_error *err)
+weir_status wi_executor_prepare(weir_executor *ex, const weir_task *task, weir_future **out,
+                                weir_error *err)
 {
     if (!task || !task->fn)
         return wi_fail(err, WEIR_INVALID, "a task needs a function (weir_task.fn)");
     if (task->timeout < 0)
         return wi_fail(err, WEIR_INVALID, "a task's timeout cannot be negative");
     weir_status status = ex->backend->check ? ex->backend->check(ex, task, err) : WEIR_OK;
-    if (status)
-        return status;
+    return status ? status : wi_future_new_task(ex, task, out, err);
+}
+
+void wi_executor_discard(weir_future *future)
+{
+    future->task.argument.release = NULL; /* it stays the caller's */
+    weir_future_unref(future);
+    weir_future_unref(future);
+}
+
+static weir_status submit(weir_executor *ex, const weir_task *task, weir_future **out, bool wait,
+                          weir_error *err)
+{
     weir_future *future;
-    status = wi_future_new_task(ex, task, &future, err);
+    weir_status status = wi_executor_prepare(ex, task, &future, err);
     if (status)
         return status;
     status = wi_executor_enqueue(ex, &future->work, wait, err);
-    if (status) {
-        future->task.argument.release = NULL; /* it stays the caller's */
-        weir_future_unref(future);
-        weir_future_unref(future);
-    } else if (out)
+    if (status)
+        wi_executor_discard(future);
+    else if (out)
         *out = future;
     else
         weir_future_unref(future);

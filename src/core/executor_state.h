@@ -71,10 +71,18 @@ void wi_executor_unref(weir_executor *ex);
 /* Whether the caller is, or is called by, a task of this executor. */
 bool wi_executor_inside(weir_executor *ex);
 
+/* A task that is not queued yet: its future has two references, the executor's and the caller's. */
+weir_status wi_executor_prepare(weir_executor *ex, const weir_task *task, weir_future **out,
+                                weir_error *err);
+
+/* Gives up both references to a future that could not be queued; the argument stays the caller's.
+ */
+void wi_executor_discard(weir_future *future);
+
 /*
  * Queues work. wait: while the queue is full, unless the caller is one of its own tasks.
  * WEIR_AGAIN, WEIR_CLOSED, the error it is broken with, and the task's own end. On failure the work
- * was not taken.
+ * was not taken. It must not go before this returns.
  */
 weir_status wi_executor_enqueue(weir_executor *ex, wi_work *work, bool wait, weir_error *err);
 
