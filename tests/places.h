@@ -91,6 +91,17 @@ static inline weir_status place_cancel(place where, weir_task_fn fn, void *arg,
     return status;
 }
 
+/* Waits for all of them and lets them go; how many ended otherwise than with a result. */
+static inline int place_join(weir_future **futures, size_t n)
+{
+    int failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        failed += weir_future_error(futures[i], -1, NULL) != WEIR_OK;
+        weir_future_unref(futures[i]);
+    }
+    return failed;
+}
+
 static inline int place_count(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -101,55 +112,6 @@ static inline int place_count(const char *folder)
         closedir(dir);
     return n;
 }
-
-#ifdef WEIR_TORTURE_H
-typedef struct place_torture {
-    weir_status (*run)(void);
-    long nth;
-    bool for_good;
-    bool hit;
-} place_torture;
-
-static inline void *place_run_tortured(void *arg, weir_error *err)
-{
-    place_torture *t = arg;
-    torture_arm(t->nth, t->for_good);
-    weir_status status = t->run();
-    torture_left = -1;
-    t->hit = torture_hit;
-    if (status != WEIR_OK)
-        err->status = status;
-    return NULL;
-}
-
-/*
- * TORTURE of what keeps something on its loop: on a fiber of an executor of its own each time,
- * which has given back everything when it is gone.
- */
-static inline void place_torture_fiber(weir_status (*run)(void))
-{
-    weir_executor_options options = {.size = sizeof options, .kind = WEIR_FIBERS, .loops = 1};
-    for (int mode = 0; mode < 2; mode++) {
-        place_torture t = {.run = run, .for_good = mode == 1, .hit = true};
-        for (t.nth = 0; t.hit && t.nth < 1000; t.nth++) {
-            long before = atomic_load(&torture_live);
-            weir_executor *executor;
-            EXPECT(weir_executor_new(&options, &executor, NULL) == WEIR_OK);
-            weir_future *future = place_submit(executor, place_run_tortured, &t, 0);
-            weir_status status = weir_future_error(future, -1, NULL);
-            weir_future_unref(future);
-            weir_executor_free(executor);
-            bool good = atomic_load(&torture_live) == before &&
-                        (status == WEIR_OK || (t.hit && status == WEIR_NOMEM));
-            if (!EXPECT(good))
-                printf("# allocation %ld failing%s: status %d, %ld blocks more than before\n",
-                       t.nth + 1, mode ? " and all after it" : "", (int)status,
-                       atomic_load(&torture_live) - before);
-        }
-        EXPECT(!t.hit);
-    }
-}
-#endif
 
 /* Descriptors that are open; threads there are. */
 static inline int place_descriptors(void)

@@ -142,19 +142,21 @@ static weir_status call_directly(weir_task_fn fn, void *arg, void **result, weir
  */
 static weir_status wait_for(weir_future *future, void **result, weir_error *err)
 {
-    weir_status status = weir_future_result(future, -1, result, err);
-    if (status == WEIR_OK || weir_future_done(future))
-        return status;
-    weir_future_cancel(future);
-    wait_deaf(future);
     weir_error failure;
-    weir_status ended = weir_future_result(future, -1, result, &failure);
-    if (ended == WEIR_OK)
-        return WEIR_OK;
-    bool own = ended != WEIR_CANCELLED && ended != WEIR_TIMEDOUT;
-    if (own && err)
+    weir_status status = weir_future_result(future, -1, result, &failure);
+    if (status != WEIR_OK && !weir_future_done(future)) {
+        weir_future_cancel(future);
+        wait_deaf(future);
+        weir_error own;
+        weir_status ended = weir_future_result(future, -1, result, &own);
+        if (ended != WEIR_CANCELLED && ended != WEIR_TIMEDOUT) {
+            status = ended;
+            failure = own;
+        }
+    }
+    if (status != WEIR_OK && err)
         *err = failure;
-    return own ? ended : status;
+    return status;
 }
 
 weir_status weir_offload(weir_task_fn fn, void *arg, void **result, weir_error *err)

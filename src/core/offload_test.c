@@ -1,11 +1,10 @@
-/* offload_test.c: blocking work from fibers and elsewhere: its results, its errors, its end with the
- * caller. */
+/* offload_test.c: blocking work from fibers and elsewhere: its results, its errors, its end with
+ * the caller. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "error.h"
-#include "places.h"
-#include "torture.h"
+#include "places_torture.h"
 #include "weir/fiber.h"
 
 typedef struct work {
@@ -154,10 +153,7 @@ static void offload_many(void)
     static work works[N];
     for (size_t i = 0; i < N; i++)
         futures[i] = place_submit(executor, offload_twice, &works[i], 0);
-    for (size_t i = 0; i < N; i++) {
-        EXPECT_INT(weir_future_error(futures[i], -1, NULL), WEIR_OK);
-        weir_future_unref(futures[i]);
-    }
+    EXPECT_INT(place_join(futures, N), 0);
     weir_executor_free(executor);
 }
 
@@ -198,7 +194,7 @@ static weir_status offload_once(void)
 TEST(offloading_survives_lack_of_memory)
 {
     offload_many(); /* makes the threads, which stay */
-    place_torture_fiber(offload_once);
+    place_torture_fiber(offload_once, NULL);
 }
 
 TESTS(CASE(a_result_or_an_error_comes_back), CASE(it_ends_with_its_caller_and_not_after_it),

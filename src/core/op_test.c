@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#include "places.h"
-#include "torture.h"
+#include "places_torture.h"
 
 typedef struct timed {
     wi_op op;
@@ -75,10 +74,8 @@ TEST(a_deadline_cancels_it_once_and_waits_for_its_end)
 {
     for (place p = 0; p < PLACES; p++)
         for (int slow = 0; slow < 2; slow++) {
-            timed t = {.span = -1,
-                       .slow = slow,
-                       .fibers = p == PLACE_FIBERS,
-                       .expected = WEIR_TIMEDOUT};
+            timed t = {
+                .span = -1, .slow = slow, .fibers = p == PLACE_FIBERS, .expected = WEIR_TIMEDOUT};
             EXPECT_INT(place_run(p, run_timed, &t, WEIR_MILLISECONDS(3), NULL), WEIR_TIMEDOUT);
             EXPECT_INT(t.begun, 1);
             EXPECT_INT(t.cancelled, 1);
@@ -96,10 +93,8 @@ TEST(cancelling_the_task_cancels_it_once)
 {
     for (place p = PLACE_THREADS; p < PLACES; p++)
         for (int slow = 0; slow < 2; slow++) {
-            timed t = {.span = -1,
-                       .slow = slow,
-                       .fibers = p == PLACE_FIBERS,
-                       .expected = WEIR_CANCELLED};
+            timed t = {
+                .span = -1, .slow = slow, .fibers = p == PLACE_FIBERS, .expected = WEIR_CANCELLED};
             EXPECT_INT(place_cancel(p, run_timed, &t, await_begun), WEIR_CANCELLED);
             EXPECT_INT(t.cancelled, 1);
         }
@@ -148,9 +143,7 @@ TEST(ends_and_cancellations_may_meet)
         weir_future *futures[8];
         for (size_t i = 0; i < 8; i++)
             futures[i] = place_submit(executor, race, (void *)(uintptr_t)(i + 1), 0);
-        EXPECT_INT(weir_wait(futures, 8, WEIR_ALL_COMPLETED, -1, NULL, NULL), WEIR_OK);
-        for (size_t i = 0; i < 8; i++)
-            weir_future_unref(futures[i]);
+        EXPECT_INT(place_join(futures, 8), 0);
         weir_executor_free(executor);
     }
 }
@@ -182,5 +175,5 @@ TEST(the_service_loop_starts_once_if_at_all)
 TESTS(CASE(the_service_loop_starts_once_if_at_all),
       CASE(an_operation_ends_by_itself_at_once_or_later),
       CASE(a_deadline_cancels_it_once_and_waits_for_its_end),
-      CASE(cancelling_the_task_cancels_it_once),
-      CASE(it_does_not_begin_for_a_task_that_is_to_end), CASE(ends_and_cancellations_may_meet))
+      CASE(cancelling_the_task_cancels_it_once), CASE(it_does_not_begin_for_a_task_that_is_to_end),
+      CASE(ends_and_cancellations_may_meet))
