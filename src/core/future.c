@@ -284,10 +284,8 @@ weir_cancel weir_future_cancel(weir_future *future)
     /* Its place in the queue is free at once, for others. */
     bool queued = future->executor && load(future) == WEIR_FUTURE_PENDING &&
                   wi_executor_claim(future->executor, &future->work);
-    if (queued) {
+    if (queued)
         wi_future_release_argument(future);
-        wi_executor_over(future->executor, &future->work, (wi_tally){.cancelled = 1});
-    }
     weir_cancel outcome = WEIR_CANCEL_DONE;
     pthread_mutex_lock(&future->lock);
     weir_future_state state = load(future);
@@ -301,8 +299,10 @@ weir_cancel weir_future_cancel(weir_future *future)
             outcome = WEIR_CANCEL_TOO_LATE;
         pthread_mutex_unlock(&future->lock);
     }
-    if (queued)
+    if (queued) { /* only now, since shutdown waits until all futures are over */
+        wi_executor_over(future->executor, &future->work, (wi_tally){.cancelled = 1});
         weir_future_unref(future); /* the executor's */
+    }
     return outcome;
 }
 
