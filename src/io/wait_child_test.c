@@ -300,7 +300,8 @@ TEST(an_end_that_somebody_else_took_is_said_to_be_lost)
     signal(SIGCHLD, SIG_IGN);
     weir_error err;
     EXPECT_INT(place_run(PLACE_PLAIN, run_command, &(command){RUN("true")}, 0, &err), WEIR_IO);
-    EXPECT(strstr(err.text, "SIGCHLD") != NULL);
+    /* before or after it could be watched */
+    EXPECT(strstr(err.text, "SIGCHLD") || strstr(err.text, "cannot watch"));
     signal(SIGCHLD, SIG_DFL);
 }
 
