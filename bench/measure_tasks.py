@@ -162,6 +162,8 @@ def http_tasks(bench):
                 return Run(cost["wall"], cost["peak_rss_kb"], count, processor(cost))
 
             def fibers(count=count):
+                if not WEIR_TASKS.exists():
+                    raise Failed("not set up")
                 command = [WEIR_TASKS, "http", "fibers", count, 64, 1, server.url]
                 cost, output = measure(command, CLIENT_CORE)
                 if json.loads(output)["ok"] != count:

@@ -43,8 +43,8 @@ typedef enum weir_cancel {
 } weir_cancel;
 
 /*
- * Makes a future of the program's own, pending, with one reference. release (nullable) frees a result
- * that nobody has taken when the last reference goes. WEIR_NOMEM.
+ * Makes a future of the program's own, pending, with one reference. release (nullable) frees a
+ * result that nobody has taken when the last reference goes. WEIR_NOMEM.
  */
 weir_status weir_future_new(void (*release)(void *result), weir_future **out, weir_error *err);
 
