@@ -30,7 +30,7 @@ static void *fetch_product(void *arg, weir_error *err)
     weir_http_response_free(response);
     if (json == NULL) {
         err->status = WEIR_NOMEM;
-        snprintf(err->text, sizeof err->text, "%s: no memory for the product", product->url);
+        snprintf(err->text, sizeof err->text, "no memory for the product");
         return NULL;
     }
     json[strcspn(json, "\r\n")] = '\0';
