@@ -17,6 +17,7 @@
 #define WI_TASK_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,15 +28,16 @@
 typedef struct wi_task wi_task;
 
 struct wi_task {
-    wi_task *outer;          /* on the same stack; NULL: the innermost is a root */
+    wi_task *outer;          /* on the same stack; NULL: this is a root */
+    wi_task *inner;          /* on the same stack, above it; under the lock of awaits.c */
     const char *name;        /* nullable */
     weir_executor *executor; /* that runs it; NULL: none */
     weir_future *future;     /* that it completes; NULL: none. Borrowed */
-    weir_future *awaits;     /* the one future it waits for now; under future.c's graph lock */
+    weir_future *awaits;     /* the one future it waits for now; under the lock of awaits.c */
     int64_t limit;           /* the deadline it was given */
     int64_t deadline;        /* no later than that */
-    pthread_mutex_t lock;    /* over the two below */
-    bool asked;              /* to end */
+    atomic_bool asked;       /* to end; written under the lock */
+    pthread_mutex_t lock;    /* over the one below */
     wi_parker *parker;       /* where it waits; NULL: it does not */
 };
 
@@ -48,6 +50,12 @@ void wi_task_leave(wi_task *task);
 
 /* Never NULL. */
 wi_task *wi_task_current(void);
+
+/* Outside all tasks, where nobody can be asked to end. */
+static inline bool wi_task_is_root(const wi_task *task)
+{
+    return !task->outer;
+}
 
 /* Asks a task to end and wakes it. Any thread; the caller keeps it from leaving meanwhile. */
 void wi_task_cancel(wi_task *task);
@@ -75,6 +83,9 @@ weir_status wi_task_wait(wi_task_waiting *waiting, int64_t until, weir_error *er
 void wi_task_wait_deaf(wi_task_waiting *waiting);
 
 void wi_task_wait_end(wi_task_waiting *waiting);
+
+/* How a name stands in a message: never NULL. */
+const char *wi_task_name(const wi_task *task);
 
 /* wi_park_now() + timeout, or WI_FOREVER for a negative one; never overflows. */
 int64_t wi_deadline_in(int64_t timeout_ns);
