@@ -203,6 +203,21 @@ void wi_watch_want(wi_watch *watch, uint32_t events)
         wi_list_append(&watch->loop->dirty, &watch->dirty);
 }
 
+int wi_watch_once(wi_watch *watch, uint32_t events)
+{
+    int epoll_fd = watch->loop->epoll_fd;
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = watch};
+    if (watch->armed && epoll_ctl(epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) == 0)
+        return 0;
+    if (watch->armed && errno != ENOENT)
+        return errno;
+    watch->armed = 0; /* it was closed, and this is another one */
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) != 0)
+        return errno;
+    watch->armed = event.events;
+    return 0;
+}
+
 void wi_watch_fini(wi_watch *watch)
 {
     wi_loop *loop = watch->loop;

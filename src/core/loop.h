@@ -105,6 +105,14 @@ void wi_watch_init(wi_watch *watch, wi_loop *loop, int fd,
  */
 void wi_watch_want(wi_watch *watch, uint32_t events);
 
+/*
+ * For watches that are used in this way only: fn is called for the next event of these, once, and
+ * then the watch sleeps until it is asked again, which is one system call each time. The descriptor
+ * may have been closed, and its number used for another, while it slept. 0, or epoll's errno: EPERM
+ * where readiness means nothing (a regular file), EBADF if it is not open.
+ */
+int wi_watch_once(wi_watch *watch, uint32_t events);
+
 /* Ends the watch, before its descriptor is closed; fn is not called any more. */
 void wi_watch_fini(wi_watch *watch);
 

@@ -42,6 +42,12 @@ struct wi_op {
 weir_status wi_op_run(wi_op *op, void (*begin)(wi_op *op), void (*cancel)(wi_op *op),
                       weir_error *err);
 
+/*
+ * The service loop ends when the process does, after what was registered with atexit later. Who has
+ * loaded a library that its loop locals need until then calls this afterwards.
+ */
+void wi_op_stop_first_at_exit(void);
+
 /* On the loop's thread, once. The operation may be gone when this returns. */
 void wi_op_end(wi_op *op);
 
