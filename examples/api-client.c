@@ -115,6 +115,14 @@ static void *ask(void *arg, weir_error *err)
     }
 }
 
+static void print_body(const char *body)
+{
+    size_t len = strlen(body);
+    fputs(body, stdout);
+    if (len == 0 || body[len - 1] != '\n')
+        putchar('\n');
+}
+
 /* Exit code: 0 if all answered well, 1 if one did not. */
 static int ask_all(weir_executor *executor, const char **urls, size_t n)
 {
@@ -131,7 +139,7 @@ static int ask_all(weir_executor *executor, const char **urls, size_t n)
     weir_status status;
     while ((status = weir_map_next(map, &body, &err)) != WEIR_END) {
         if (status == WEIR_OK) {
-            puts(body);
+            print_body(body);
             free(body);
         } else {
             fprintf(stderr, "%s: %s\n", urls[weir_map_index(map)], err.text);
