@@ -14,11 +14,11 @@ trap 'rm -rf "$work"' EXIT
 failed=0
 
 # The preprocessor takes comments and macros away; what is followed by "(" then is a function.
-# A pointer type such as (*weir_write_fn)( has a parenthesis before that one and is none.
+# A pointer type is none, nor is what it returns: "weir_status (*weir_map_input)(".
 for header in "$root"/include/weir/*.h; do
     echo "#include \"weir/${header##*/}\""
 done | "${CC:-cc}" -E -P -I"$root/include" -x c - |
-    grep -oE '(^|[^A-Za-z0-9_])weir_[a-z0-9_]+ *\(' | grep -oE 'weir_[a-z0-9_]+' |
+    grep -oE '(^|[^A-Za-z0-9_])weir_[a-z0-9_]+ *\(([^*]|$)' | grep -oE 'weir_[a-z0-9_]+' |
     sort -u >"$work/declared"
 
 nm -D --defined-only "$shared" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u >"$work/exported"
