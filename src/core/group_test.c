@@ -88,8 +88,8 @@ TEST(a_failure_can_cancel_the_rest)
     EXPECT_INT(collect(pending), -WEIR_CANCELLED);
     EXPECT_INT(collect(running), -WEIR_CANCELLED);
     EXPECT_INT(collect(second), -WEIR_CANCELLED);
-    weir_task late = task_of(fail, &e);
-    EXPECT_INT(weir_group_submit(group, &late, NULL, &err), WEIR_CANCELLED);
+    weir_task task = task_of(fail, &e);
+    EXPECT_INT(weir_group_submit(group, &task, NULL, &err), WEIR_CANCELLED);
     EXPECT_STR(err.text, "the group is cancelled, since a task failed: there is no product 5");
     weir_group_free(group);
     weir_executor_free(ex);
