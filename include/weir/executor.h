@@ -109,10 +109,10 @@ size_t weir_type_measure_string(const void *string);
  * WEIR_PROCESSES copies: it needs argument.size or .measure (unless arg is NULL) and, unless the
  * task returns NULL, result.size or .measure, at most 1 GiB each, else WEIR_TOOLARGE. The task sees
  * a copy of the argument, which is freed after it, and what it returns is copied back into one
- * block of malloc, which the caller frees; the child releases its own with result.release, unless
- * it is the argument. argument.measure is called in a thread of the executor's. fn, the functions
- * of result, and the initializer must be of the program or of a library that it is linked to, not
- * of one opened with dlopen (WEIR_INVALID); they may be static.
+ * block of malloc, which the caller frees (or the future, if nobody takes it); the child releases
+ * its own with result.release, unless it is the argument. argument.measure is called in a thread of
+ * the executor's. fn, the functions of result, and the initializer must be of the program or of a
+ * library that it is linked to, not of one opened with dlopen (WEIR_INVALID); they may be static.
  */
 typedef struct weir_task {
     weir_task_fn fn;
