@@ -84,8 +84,9 @@ size_t weir_type_measure_string(const void *string);
  *
  * WEIR_PROCESSES copies: it needs argument.size or .measure (unless arg is NULL) and, unless the
  * task returns NULL, result.size or .measure. The task sees a copy of the argument, and what it
- * returns is copied back into one block of malloc, which the caller frees; the child releases its
- * own with result.release. fn must be a function of the program or of a library it is linked to.
+ * returns is copied back into one block of malloc, which the caller frees (or the future, if nobody
+ * takes it); the child releases its own with result.release. fn must be a function of the program
+ * or of a library it is linked to.
  */
 typedef struct weir_task {
     weir_task_fn fn;

@@ -572,7 +572,7 @@ TEST(an_initializer_that_fails_breaks_the_pool)
 
     ex = new_pool_with(refuse_silently, NULL, (weir_type){0});
     EXPECT_INT(run(ex, &ask_pid, &result, &err), WEIR_CLOSED);
-    EXPECT_STR(err.text, "the initializer failed: closed");
+    EXPECT_STR(err.text, "the executor's initializer failed: closed");
     weir_executor_free(ex);
     expect_clean(fds);
 }

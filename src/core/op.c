@@ -164,7 +164,7 @@ static void cancel_now(wi_op *op)
 weir_status wi_op_run(wi_op *op, void (*begin)(wi_op *op), void (*cancel)(wi_op *op),
                       weir_error *err)
 {
-    weir_status status = wi_task_check(err);
+    weir_status status = op->begins_anyway ? WEIR_OK : wi_task_check(err);
     if (status != WEIR_OK)
         return status;
     wi_task_waiting waiting;
