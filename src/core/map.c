@@ -175,10 +175,10 @@ static weir_status begin(weir_map *map, weir_error *err)
     if (!map->in_process)
         return map->items ? wi_map_feed(map, false, err) : WEIR_OK;
     pthread_mutex_lock(&map->lock);
-    wi_map_runner *runner = map->on_demand ? NULL : wi_map_call_runner(map);
+    wi_map_call *call = map->on_demand ? NULL : wi_map_make_call(map);
     pthread_mutex_unlock(&map->lock);
     weir_error why;
-    weir_status status = runner ? wi_map_send_runner(map, runner, false, &why) : WEIR_OK;
+    weir_status status = call ? wi_map_send_call(map, call, false, &why) : WEIR_OK;
     if (!status || status == WEIR_AGAIN)
         return WEIR_OK;
     if (err)
@@ -360,11 +360,10 @@ static void make_room(weir_map *map, bool hungry)
     pthread_mutex_lock(&map->lock);
     map->handed = map->taken;
     map->hungry = hungry;
-    bool call = map->in_process && !map->on_demand;
-    wi_map_runner *runner = call ? wi_map_call_runner(map) : NULL;
+    wi_map_call *call = map->in_process && !map->on_demand ? wi_map_make_call(map) : NULL;
     pthread_mutex_unlock(&map->lock);
-    if (runner)
-        wi_map_send_runner(map, runner, false, NULL);
+    if (call)
+        wi_map_send_call(map, call, false, NULL);
     else if (!map->in_process)
         wi_map_feed(map, false, NULL);
 }
@@ -433,15 +432,15 @@ static weir_status sleep_once(weir_map *map, weir_error *err)
     return status;
 }
 
-/* As wi_map_send_runner and wi_map_feed with wait, which ends with the map's deadline too. */
-static weir_status hand_in(weir_map *map, wi_map_runner *runner, weir_error *err)
+/* As wi_map_send_call and wi_map_feed with wait, which ends with the map's deadline too. */
+static weir_status hand_in(weir_map *map, wi_map_call *call, weir_error *err)
 {
     wi_task *task = wi_task_current();
     int64_t own = task->deadline;
     if (map->deadline < own)
         task->deadline = map->deadline;
     weir_status status =
-        runner ? wi_map_send_runner(map, runner, true, err) : wi_map_feed(map, true, err);
+        call ? wi_map_send_call(map, call, true, err) : wi_map_feed(map, true, err);
     task->deadline = own;
     return status;
 }
@@ -455,18 +454,18 @@ static weir_status have_it_begun(weir_map *map, weir_error *err)
     pthread_mutex_lock(&map->lock);
     map->handed = map->taken;
     map->hungry = true;
-    wi_map_runner *runner = map->in_process ? wi_map_call_runner(map) : NULL;
+    wi_map_call *call = map->in_process ? wi_map_make_call(map) : NULL;
     bool wait = map->active == 0 && !map->drawing;
     pthread_mutex_unlock(&map->lock);
-    if (!runner && map->in_process)
+    if (!call && map->in_process)
         return WEIR_OK;
     if (!wait) {
-        if (runner)
-            wi_map_send_runner(map, runner, false, NULL);
+        if (call)
+            wi_map_send_call(map, call, false, NULL);
         return WEIR_OK;
     }
     weir_error why;
-    if (!hand_in(map, runner, &why))
+    if (!hand_in(map, call, &why))
         return WEIR_OK;
     return wi_task_check(err); /* else the map is closed, or late */
 }
@@ -533,7 +532,7 @@ static void close_to_free(weir_map *map)
     wi_map_close(map, &why, false);
     pthread_mutex_unlock(&map->lock);
     if (map->in_process)
-        wi_map_recall_runners(map);
+        wi_map_recall(map);
     else
         wi_map_cancel_futures(map);
 }

@@ -52,7 +52,13 @@ typedef struct wi_map_error {
     char text[];
 } wi_map_error;
 
-typedef struct wi_map_runner wi_map_runner;
+typedef struct wi_map_call wi_map_call; /* for a runner, in the executor's queue */
+
+/* Items that were drawn many at a time and have not begun: see map_runner.c. */
+typedef struct wi_map_range {
+    wi_list node; /* in ranges, if there may be any */
+    _Atomic uint64_t held;
+} wi_map_range;
 
 struct weir_map {
     /* set at the start */
@@ -75,7 +81,7 @@ struct weir_map {
     size_t step;        /* how many are handed out before the drawers are told */
     size_t max_runners; /* or futures */
     size_t max_chunk;
-    size_t max_waiting; /* runners in the executor's queue */
+    size_t max_waiting; /* calls in the executor's queue */
     bool as_completed;
     bool in_process;
     bool on_demand; /* inline: runs only where weir_map_next waits */
@@ -106,15 +112,15 @@ struct weir_map {
     wi_parker *parker; /* the consumer's, while it waits */
 
     /* map_runner.c */
-    size_t chunk;    /* items to draw at once */
-    size_t active;   /* runners that run */
-    size_t waiting;  /* queued */
-    size_t present;  /* that are queued, run, or have not quite ended; and holds on them */
-    bool starved;    /* there was no memory for a runner that was needed */
-    wi_list queued;  /* runners that a worker is to take */
-    wi_list runners; /* that run */
-    wi_list holders; /* that may hold items which have not begun */
-    wi_list spare;
+    size_t chunk;      /* items to draw at once */
+    size_t active;     /* runners that run */
+    size_t waiting;    /* calls that are queued */
+    size_t present;    /* these, runners that have not quite ended, and futures */
+    wi_list queued;    /* calls that no runner has answered */
+    wi_list spare;     /* calls */
+    wi_list runners;   /* that run */
+    wi_list ranges;    /* of runners, and the next */
+    wi_map_range left; /* by a runner that let others in */
 
     /* map_future.c */
     wi_list futures; /* items handed to the executor, or about to be */
@@ -196,18 +202,18 @@ bool wi_map_is_late(weir_map *map);
 void wi_map_close_runners(weir_map *map, const weir_error *why, bool abandon);
 
 /*
- * A runner for the executor's queue, if there is something for one more to do; NULL otherwise.
+ * A call for the executor's queue, if there is something for one more runner to do; NULL otherwise.
  * Under the lock; then send it, without.
  */
-wi_map_runner *wi_map_call_runner(weir_map *map);
-weir_status wi_map_send_runner(weir_map *map, wi_map_runner *runner, bool wait, weir_error *err);
+wi_map_call *wi_map_make_call(weir_map *map);
+weir_status wi_map_send_call(weir_map *map, wi_map_call *call, bool wait, weir_error *err);
 
-/* The consumer is a task of the executor and a runner is queued: runs it here, or beside. */
+/* The consumer is a task of the executor and a call is queued: answers it here, or beside. */
 typedef enum wi_map_help { WI_MAP_NO_HELP, WI_MAP_HELPED, WI_MAP_HELP_COMES } wi_map_help;
 wi_map_help wi_map_help_out(weir_map *map);
 
-/* The queued runners will not run. */
-void wi_map_recall_runners(weir_map *map);
+/* Calls that are queued will not be answered. */
+void wi_map_recall(weir_map *map);
 
 bool wi_map_init_runners(weir_map *map); /* false: no memory */
 void wi_map_fini_runners(weir_map *map);
