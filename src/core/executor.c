@@ -150,7 +150,7 @@ void wi_executor_use_clock(weir_executor *ex, wi_clock *clock)
 
 bool wi_executor_inside(weir_executor *ex)
 {
-    for (wi_task *task = wi_task_current(); task; task = task->outer)
+    for (wi_task *task = wi_task_current(); task; task = wi_task_below(task))
         if (task->executor == ex)
             return true;
     return false;

@@ -29,7 +29,9 @@ typedef struct wi_task wi_task;
 
 struct wi_task {
     wi_task *outer;          /* on the same stack; NULL: this is a root */
-    wi_task *inner;          /* on the same stack, above it; under the lock of awaits.c */
+    wi_task *inner;          /* that must end first: above it on the same stack, or offloaded by it;
+                                under the lock of awaits.c */
+    wi_task *offloader;      /* that waits on another stack until this one is over; nullable */
     const char *name;        /* nullable */
     weir_executor *executor; /* that runs it; NULL: none */
     weir_future *future;     /* that it completes; NULL: none. Borrowed */
@@ -55,6 +57,12 @@ wi_task *wi_task_current(void);
 static inline bool wi_task_is_root(const wi_task *task)
 {
     return !task->outer;
+}
+
+/* The one that goes on when this one is over. */
+static inline wi_task *wi_task_below(const wi_task *task)
+{
+    return task->offloader ? task->offloader : task->outer;
 }
 
 /* Asks a task to end and wakes it. Any thread; the caller keeps it from leaving meanwhile. */
