@@ -39,13 +39,20 @@ struct wi_task {
     int64_t limit;           /* the deadline it was given */
     int64_t deadline;        /* no later than that */
     atomic_bool asked;       /* to end; written under the lock */
-    pthread_mutex_t lock;    /* over the one below */
+    pthread_mutex_t lock;    /* over the two below */
     wi_parker *parker;       /* where it waits; NULL: it does not */
+    wi_task *heir;           /* the one above it that is to end when it is; nullable */
 };
 
 /* Makes `task` the current one; timeout in ns, 0: none. It is zeroed first; set its other fields
  * after. */
 void wi_task_enter(wi_task *task, const char *name, int64_t timeout);
+
+/*
+ * The current task, just entered, is a call of the one below it, and ends no later: what asks that
+ * one to end asks both, and its deadline holds for both.
+ */
+void wi_task_inherit(wi_task *task);
 
 /* The current task is over; the one below is current again. */
 void wi_task_leave(wi_task *task);
