@@ -391,8 +391,8 @@ static bool find_or_stop(runner *me, size_t *place)
             wi_map_send_call(map, calls[i], false, NULL);
         if (!again)
             return found;
-        for (int i = 0; i < 50; i++)
-            atomic_signal_fence(memory_order_seq_cst);
+        for (int i = 0; i < 100 && atomic_load_explicit(&map->drawing, memory_order_relaxed); i++)
+            continue;
     }
 }
 
