@@ -102,6 +102,7 @@ step headers headers
 step scripts scripts
 step manuals manuals
 step links links
+step aarch64 scripts/check-aarch64.sh "$work"
 step clang clang_build
 step tidy tidy
 

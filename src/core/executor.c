@@ -463,7 +463,7 @@ void wi_executor_break(weir_executor *ex, const weir_error *why)
 /* ---- shutdown ---- */
 
 /* Each that runs now is asked once; those that end meanwhile take themselves off either list. */
-static void cancel_running(weir_executor *ex)
+void wi_executor_cancel_running(weir_executor *ex)
 {
     wi_list left;
     wi_list_init(&left);
@@ -565,7 +565,7 @@ weir_status weir_executor_shutdown(weir_executor *ex, const weir_shutdown_option
         wi_executor_drop_queued(ex, &why);
     }
     if (options.cancel_running)
-        cancel_running(ex);
+        wi_executor_cancel_running(ex);
     if (options.no_wait)
         return WEIR_OK;
     int64_t deadline = options.timeout ? wi_deadline_in(options.timeout) : WI_FOREVER;

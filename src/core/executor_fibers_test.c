@@ -2,8 +2,10 @@
  * executor_fibers_test.c: what is special of fibers: very many at once, time that a test brings,
  * work shared by the loops, tasks that never wait.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "executor_state.h"
 #include "test.h"
@@ -144,5 +146,49 @@ TEST(tasks_that_never_wait_share_few_stacks)
     weir_executor_free(ex);
 }
 
+/* ---- a loop that fails ---- */
+
+/* Puts something else in the place of each epoll descriptor. */
+static void *break_epoll(void *arg, weir_error *err)
+{
+    (void)err;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (int fd = 0; fd < 64; fd++) {
+        char path[32];
+        char target[64] = "";
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(path, target, sizeof target - 1);
+        if (len > 0 && strstr(target, "[eventpoll]"))
+            dup3(null, fd, O_CLOEXEC);
+    }
+    close(null);
+    return arg;
+}
+
+TEST(a_loop_that_fails_breaks_the_executor)
+{
+    weir_executor *ex = make_fibers(1, 0, NULL);
+    REQUIRE(ex);
+    weir_future *sleeper = NULL;
+    weir_future *future = NULL;
+    weir_task sleep = {.fn = sleep_for_an_hour};
+    REQUIRE(weir_executor_submit(ex, &sleep, &sleeper, NULL) == WEIR_OK);
+    REQUIRE(weir_executor_submit(ex, &(weir_task){.fn = break_epoll}, &future, NULL) == WEIR_OK);
+    EXPECT_INT(weir_future_error(future, -1, NULL), WEIR_OK);
+    weir_future_unref(future);
+    weir_error err;
+    weir_task task = {.fn = break_epoll};
+    while (!weir_executor_submit(ex, &task, &future, &err)) { /* until it has seen it */
+        weir_future_error(future, -1, &err);
+        weir_future_unref(future);
+    }
+    EXPECT_STR(err.text, "cannot wait for events: Invalid argument");
+    EXPECT_INT(weir_future_error(sleeper, -1, NULL), WEIR_CANCELLED);
+    weir_future_unref(sleeper);
+    EXPECT_INT(weir_executor_shutdown(ex, NULL, NULL), WEIR_OK);
+    weir_executor_free(ex);
+}
+
 TESTS(CASE(thousands_sleep_at_once_on_a_virtual_clock), CASE(max_workers_is_a_bound_over_all_loops),
-      CASE(each_loop_runs_on_a_thread_of_its_own), CASE(tasks_that_never_wait_share_few_stacks))
+      CASE(each_loop_runs_on_a_thread_of_its_own), CASE(tasks_that_never_wait_share_few_stacks),
+      CASE(a_loop_that_fails_breaks_the_executor))

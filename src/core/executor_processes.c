@@ -188,6 +188,15 @@ static void clear_remote(weir_future *future)
     pthread_mutex_unlock(&future->lock);
 }
 
+/* From here on the future runs. False: it was cancelled after it was taken, and is forgotten. */
+static bool has_begun(weir_future *future)
+{
+    if (wi_future_begin(future) || weir_future_running(future))
+        return true;
+    forget(future);
+    return false;
+}
+
 /* A task that no process has begun: to an idle one, or to a new one. */
 static void serve(pool *p, weir_future *future)
 {
@@ -195,7 +204,10 @@ static void serve(pool *p, weir_future *future)
     wi_process *process = take_idle(p);
     if (!process)
         process = start_process(p, &error);
-    if (process) {
+    if (!has_begun(future)) {
+        if (process)
+            become_idle(p, process);
+    } else if (process) {
         assign(p, process, future);
     } else if (p->live && !p->stalled) {
         clear_remote(future);
@@ -216,27 +228,17 @@ static void dismiss_all_idle(pool *p)
         wi_loop_stop(p->loop);
 }
 
-static void begin(pool *p, weir_future *future)
-{
-    if (wi_future_begin(future))
-        serve(p, future);
-    else
-        forget(future);
-}
-
 /* True: something was handed out. */
 static bool hand_out(pool *p)
 {
-    weir_future *stalled = p->stalled;
+    weir_future *future = p->stalled;
     p->stalled = NULL;
-    if (stalled) {
-        serve(p, stalled);
-        return true;
-    }
-    wi_work *work = wi_executor_take(p->ex);
+    wi_work *work = future ? NULL : wi_executor_take(p->ex);
     if (work)
-        begin(p, wi_future_of_work(work));
-    return work != NULL;
+        future = wi_future_of_work(work);
+    if (future)
+        serve(p, future);
+    return future != NULL;
 }
 
 static bool has_room(const pool *p)
@@ -286,16 +288,14 @@ static void on_replied(wi_process *process, void *result, const weir_error *erro
     int64_t max_tasks = p->ex->options.max_tasks_per_child;
     process->future = NULL;
     process->tasks++;
-    conclude(future, result, error);
     atomic_store(&process->asked, false);
-    if (process->is_dead)
-        return; /* its end is told next */
-    if (max_tasks && process->tasks >= max_tasks) {
+    if (!process->is_dead && max_tasks && process->tasks >= max_tasks) {
         count_replaced(p);
         dismiss(p, process);
-    } else {
+    } else if (!process->is_dead) {
         become_idle(p, process);
     }
+    conclude(future, result, error);
     pump(p);
 }
 
@@ -417,6 +417,10 @@ static weir_status open_pool(weir_executor *ex, weir_error *err)
         !options->initializer_type.measure)
         return wi_fail(err, WEIR_INVALID,
                        "initializer_arg is copied into each process: set initializer_type");
+    if (!wi_module_is_early((void *)open_pool, "weir_executor_new"))
+        return wi_fail(err, WEIR_UNSUPPORTED,
+                       "processes need libweir from the program's start on, and it was opened "
+                       "later: link the program to it");
     pool *p = calloc(1, sizeof *p);
     if (!p)
         return wi_fail_nomem(err);

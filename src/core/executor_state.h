@@ -135,6 +135,9 @@ void wi_executor_break(weir_executor *ex, const weir_error *why);
 /* Drops what is queued, for this reason; WEIR_CANCELLED counts as cancelled, others as failed. */
 void wi_executor_drop_queued(weir_executor *ex, const weir_error *why);
 
+/* Asks everything that runs to end. */
+void wi_executor_cancel_running(weir_executor *ex);
+
 /* For tests, before the first submit: loops of WEIR_FIBERS run on this clock. */
 void wi_executor_use_clock(weir_executor *ex, wi_clock *clock);
 

@@ -172,23 +172,35 @@ weir_status weir_group_submit(weir_group *group, const weir_task *task, weir_fut
 
 /* ---- cancelling ---- */
 
-void weir_group_cancel(weir_group *group)
+/* Each member once, those that have begun only if `begun`. */
+static void cancel_members(weir_group *group, bool begun)
 {
     wi_list left;
     wi_list_init(&left);
     pthread_mutex_lock(&group->lock);
-    group->cancelled = true;
     wi_list_splice(&left, &group->members);
     wi_list *node;
     while ((node = wi_list_shift(&left))) {
         wi_list_append(&group->members, node);
-        weir_future *future = weir_future_ref(wi_container_of(node, member, node)->future);
+        weir_future *future = wi_container_of(node, member, node)->future;
+        if (!begun && weir_future_get_state(future) != WEIR_FUTURE_PENDING)
+            continue;
+        weir_future_ref(future);
         pthread_mutex_unlock(&group->lock);
         weir_future_cancel(future);
         weir_future_unref(future);
         pthread_mutex_lock(&group->lock);
     }
     pthread_mutex_unlock(&group->lock);
+}
+
+void weir_group_cancel(weir_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    group->cancelled = true;
+    pthread_mutex_unlock(&group->lock);
+    cancel_members(group, false); /* first, or they would begin in the place of those that end */
+    cancel_members(group, true);
 }
 
 /* ---- waiting ---- */

@@ -87,7 +87,7 @@ static void *sleep_long(void *arg)
 TEST(cancelling_ends_a_wait_of_a_thread)
 {
     for (int i = 0; i < 200; i++) {
-        sleeper s = {0};
+        sleeper s = {.status = WEIR_OK};
         pthread_t thread;
         REQUIRE(pthread_create(&thread, NULL, sleep_long, &s) == 0);
         while (!atomic_load(&s.task))
@@ -125,7 +125,7 @@ static void *wait_deaf(void *arg)
 
 TEST(a_deaf_wait_hears_its_condition_only)
 {
-    deaf d = {0};
+    deaf d = {.condition = false};
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, wait_deaf, &d) == 0);
     while (!atomic_load(&d.parker))
