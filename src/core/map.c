@@ -160,7 +160,11 @@ static weir_map *new_map(weir_executor *ex, const weir_map_options *options, siz
     map->task_timeout = options->task_timeout;
     map->deadline = options->timeout ? wi_deadline_in(options->timeout) : WI_FOREVER;
     map->as_completed = options->as_completed;
-    pthread_mutex_init(&map->lock, NULL);
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP); /* it is held for moments */
+    pthread_mutex_init(&map->lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
     wi_list_init(&map->futures);
     set_executor(map, ex);
     if (wi_map_init_runners(map))

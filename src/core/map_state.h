@@ -100,13 +100,13 @@ struct weir_map {
     char pad_lock[64];
     pthread_mutex_t lock; /* over all below */
     size_t drawn;
-    size_t total;   /* items there are to draw; SIZE_MAX: nobody knows yet */
-    size_t handed;  /* `taken`, as far as the drawers were told */
-    bool drawing;   /* somebody is in input */
-    bool hungry;    /* the consumer waits */
-    bool closed;    /* nothing is begun any more */
-    bool abandoned; /* nor waited for */
-    bool told;      /* the consumer got, or will get, the reason */
+    size_t total;        /* items there are to draw; SIZE_MAX: nobody knows yet */
+    size_t handed;       /* `taken`, as far as the drawers were told */
+    atomic_bool drawing; /* somebody is in input; written under the lock */
+    bool hungry;         /* the consumer waits */
+    bool closed;         /* nothing is begun any more */
+    bool abandoned;      /* nor waited for */
+    bool told;           /* the consumer got, or will get, the reason */
     bool freeing;
     weir_error why;
     wi_parker *parker; /* the consumer's, while it waits */
