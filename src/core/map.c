@@ -308,6 +308,33 @@ void wi_map_wake(weir_map *map)
         wi_unpark(map->parker);
 }
 
+/* The last that holds on to the map from there; it may be gone when this returns. */
+static void wake_now(wi_defer *defer)
+{
+    weir_map *map = wi_container_of(defer, weir_map, wake);
+    pthread_mutex_lock(&map->lock);
+    atomic_store(&map->waking, false);
+    map->present--;
+    wi_map_wake(map);
+    pthread_mutex_unlock(&map->lock);
+}
+
+void wi_map_wake_soon(weir_map *map)
+{
+    const wi_fiber *fiber = wi_fiber_current();
+    if (fiber && atomic_exchange(&map->waking, true))
+        return;
+    pthread_mutex_lock(&map->lock);
+    if (fiber) {
+        map->present++;
+        wi_defer_init(&map->wake, wake_now);
+        wi_defer_set(wi_fiber_loop(fiber), &map->wake);
+    } else {
+        wi_map_wake(map);
+    }
+    pthread_mutex_unlock(&map->lock);
+}
+
 void wi_map_close(weir_map *map, const weir_error *why, bool abandon)
 {
     if (map->abandoned || (map->closed && !abandon))
