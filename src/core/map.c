@@ -160,7 +160,11 @@ static weir_map *new_map(weir_executor *ex, const weir_map_options *options, siz
     map->task_timeout = options->task_timeout;
     map->deadline = options->timeout ? wi_deadline_in(options->timeout) : WI_FOREVER;
     map->as_completed = options->as_completed;
-    pthread_mutex_init(&map->lock, NULL);
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP); /* it is held for moments */
+    pthread_mutex_init(&map->lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
     wi_list_init(&map->futures);
     set_executor(map, ex);
     if (wi_map_init_runners(map))
@@ -302,6 +306,33 @@ void wi_map_wake(weir_map *map)
 {
     if (map->parker)
         wi_unpark(map->parker);
+}
+
+/* The last that holds on to the map from there; it may be gone when this returns. */
+static void wake_now(wi_defer *defer)
+{
+    weir_map *map = wi_container_of(defer, weir_map, wake);
+    pthread_mutex_lock(&map->lock);
+    atomic_store(&map->waking, false);
+    map->present--;
+    wi_map_wake(map);
+    pthread_mutex_unlock(&map->lock);
+}
+
+void wi_map_wake_soon(weir_map *map)
+{
+    const wi_fiber *fiber = wi_fiber_current();
+    if (fiber && atomic_exchange(&map->waking, true))
+        return;
+    pthread_mutex_lock(&map->lock);
+    if (fiber) {
+        map->present++;
+        wi_defer_init(&map->wake, wake_now);
+        wi_defer_set(wi_fiber_loop(fiber), &map->wake);
+    } else {
+        wi_map_wake(map);
+    }
+    pthread_mutex_unlock(&map->lock);
 }
 
 void wi_map_close(weir_map *map, const weir_error *why, bool abandon)

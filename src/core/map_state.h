@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "executor_state.h"
+#include "fiber.h"
 #include "list.h"
 #include "task.h"
 #include "weir/map.h"
@@ -95,18 +96,20 @@ struct weir_map {
 
     char pad_delivery[64];
     atomic_size_t finished;    /* as completed: the next slot */
+    atomic_bool waking;        /* wake is set */
+    wi_defer wake;             /* on the loop of whoever set `waking` */
     atomic_size_t waiting_for; /* 1 + the slot the consumer waits for; 0: it does not */
 
     char pad_lock[64];
     pthread_mutex_t lock; /* over all below */
     size_t drawn;
-    size_t total;   /* items there are to draw; SIZE_MAX: nobody knows yet */
-    size_t handed;  /* `taken`, as far as the drawers were told */
-    bool drawing;   /* somebody is in input */
-    bool hungry;    /* the consumer waits */
-    bool closed;    /* nothing is begun any more */
-    bool abandoned; /* nor waited for */
-    bool told;      /* the consumer got, or will get, the reason */
+    size_t total;        /* items there are to draw; SIZE_MAX: nobody knows yet */
+    size_t handed;       /* `taken`, as far as the drawers were told */
+    atomic_bool drawing; /* somebody is in input; written under the lock */
+    bool hungry;         /* the consumer waits */
+    bool closed;         /* nothing is begun any more */
+    bool abandoned;      /* nor waited for */
+    bool told;           /* the consumer got, or will get, the reason */
     bool freeing;
     weir_error why;
     wi_parker *parker; /* the consumer's, while it waits */
@@ -155,17 +158,18 @@ static inline size_t wi_map_store(weir_map *map, size_t place, uint64_t flags, v
 /* Under the lock. */
 void wi_map_wake(weir_map *map);
 
+/* Without the lock. From a fiber: once its loop has run all that are ready, since the consumer's
+ * next outcomes are likely to come from these, and each wake costs a switch between threads. */
+void wi_map_wake_soon(weir_map *map);
+
 /* Without the lock; the sequentially consistent store above and the load here, and the consumer's
  * the other way round, see to it that one sees the other. */
 static inline void wi_map_deliver(weir_map *map, size_t place, uint64_t flags, void *value,
                                   void *arg)
 {
     size_t at = wi_map_store(map, place, flags, value, arg);
-    if (atomic_load(&map->waiting_for) != at + 1)
-        return;
-    pthread_mutex_lock(&map->lock);
-    wi_map_wake(map);
-    pthread_mutex_unlock(&map->lock);
+    if (atomic_load(&map->waiting_for) == at + 1)
+        wi_map_wake_soon(map);
 }
 
 static inline void *wi_map_item(const weir_map *map, size_t place)
