@@ -15,7 +15,7 @@ from conftest import LIMIT, accounted, request, wait_until
 
 @pytest.mark.parametrize("jobs,lanes", [(1, 1), (3, 2), (17, 4), (100, 2)])
 def test_jobs_is_never_exceeded_and_is_reached(weir, mock, jobs, lanes):
-    server = mock("--latency", "20ms")
+    server = mock("--latency", "20ms" if jobs < 100 else "300ms")
     done = weir("fetch", server.url + "/products/{1..300}", "-j", jobs, "--lanes", lanes,
                 "--no-body") if jobs > 3 else \
         weir("fetch", server.url + "/products/{1..30}", "-j", jobs, "--lanes", lanes, "--no-body")
