@@ -186,7 +186,8 @@ void weir_executor_free(weir_executor *executor);
  * while the queue is full. The task description is copied. WEIR_CLOSED after shutdown, the
  * initializer's error or WEIR_BROKEN when the executor is broken, WEIR_INVALID, WEIR_NOMEM.
  *
- * Inline: the task runs here, before this returns.
+ * Inline: the task runs here, before this returns. Its waits are waits of the calling task, too:
+ * they end when that is cancelled or past its deadline.
  */
 weir_status weir_executor_submit(weir_executor *executor, const weir_task *task,
                                  weir_future **future, weir_error *err);

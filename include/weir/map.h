@@ -45,7 +45,7 @@ typedef struct weir_map_options {
 /*
  * Begins fn(items + i * item_size) for each i below n. The items are the caller's and must stay
  * until the map is freed. Never waits. options may be NULL. Inline: each task runs in
- * weir_map_next.
+ * weir_map_next, and its waits end when the calling task is cancelled or past its deadline.
  */
 weir_status weir_map_start(weir_executor *executor, weir_task_fn fn, void *items, size_t n,
                            size_t item_size, const weir_map_options *options, weir_map **out,

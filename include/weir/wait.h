@@ -64,7 +64,8 @@ weir_status weir_wait_writable(int fd, weir_error *err);
 /*
  * Runs fn on a thread where it may compute or block for long, and waits for its result (nullable).
  * All fibers of the process share these threads, 4 per processor. Outside fibers it is called
- * directly. fn has its caller's deadline; what it does to it is undone when it returns. When the
+ * directly. It counts as part of the calling task when it submits to, or waits for, others of its
+ * executor. fn has its caller's deadline; what it does to it is undone when it returns. When the
  * caller is cancelled or past its deadline, fn is cancelled if it has not begun; else it is asked
  * to end, and this returns when it has. A result that comes in spite of that is handed over,
  * WEIR_OK, so that it is not lost.

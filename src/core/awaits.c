@@ -16,7 +16,7 @@ void wi_awaits_nest(wi_task *outer, wi_task *inner)
 
 weir_status wi_awaits_self(const weir_future *future, weir_error *err)
 {
-    for (const wi_task *task = wi_task_current(); task; task = task->outer)
+    for (const wi_task *task = wi_task_current(); task; task = wi_task_below(task))
         if (task->future == future)
             return wi_fail(err, WEIR_INVALID,
                            "the task %s would wait for its own end: its future can only be waited "

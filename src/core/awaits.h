@@ -4,7 +4,8 @@
  *
  * The graph has an edge from a task to the future it waits for (task->awaits), from a future to the
  * task that completes it (future->running), and from a task to the one that runs on top of it on
- * the same stack (task->inner), since that must end first. Its invariant: it has no cycle.
+ * the same stack or was offloaded by it (task->inner), since that must end first. Its invariant: it
+ * has no cycle.
  */
 #ifndef WI_AWAITS_H
 #define WI_AWAITS_H
@@ -19,11 +20,11 @@
 weir_status wi_awaits_begin(weir_future *future, weir_error *err);
 void wi_awaits_end(void);
 
-/* WEIR_INVALID if the future is that of a task on the caller's stack, which can't end before the
- * caller does. */
+/* WEIR_INVALID if the future is that of a task below the caller, which can't end before the caller
+ * does. */
 weir_status wi_awaits_self(const weir_future *future, weir_error *err);
 
-/* A task begins or ends on top of another. */
+/* A task begins or ends on top of another, or offloaded by it. */
 void wi_awaits_nest(wi_task *outer, wi_task *inner);
 
 #endif

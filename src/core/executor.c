@@ -150,7 +150,7 @@ void wi_executor_use_clock(weir_executor *ex, wi_clock *clock)
 
 bool wi_executor_inside(weir_executor *ex)
 {
-    for (wi_task *task = wi_task_current(); task; task = task->outer)
+    for (wi_task *task = wi_task_current(); task; task = wi_task_below(task))
         if (task->executor == ex)
             return true;
     return false;
@@ -372,33 +372,27 @@ void wi_executor_over(weir_executor *ex, wi_work *work, wi_tally tally)
     pthread_mutex_unlock(&ex->lock);
 }
 
-/* What is dropped counts as running until its end was told, so that shutdown waits for that. */
+/* What is dropped is counted before anybody can learn of it; shutdown waits until all have. */
 void wi_executor_drop_queued(weir_executor *ex, const weir_error *why)
 {
     wi_list dropped;
     wi_list_init(&dropped);
     pthread_mutex_lock(&ex->lock);
-    int64_t n = ex->stats.pending;
     wi_list_splice(&dropped, &ex->queue);
     for (wi_list *node = dropped.next; node != &dropped; node = node->next)
         wi_container_of(node, wi_work, node)->queued = false;
+    *(why->status == WEIR_CANCELLED ? &ex->stats.cancelled : &ex->stats.failed) +=
+        ex->stats.pending;
     ex->stats.pending = 0;
-    ex->stats.running += n;
     wake_all(&ex->room_waiters);
+    call_begin(ex);
     pthread_mutex_unlock(&ex->lock);
     wi_list *node;
     while ((node = wi_list_shift(&dropped))) {
         wi_work *work = wi_container_of(node, wi_work, node);
         work->drop(work, why);
     }
-    pthread_mutex_lock(&ex->lock);
-    ex->stats.running -= n;
-    if (why->status == WEIR_CANCELLED)
-        ex->stats.cancelled += n;
-    else
-        ex->stats.failed += n;
-    look_if_settled(ex);
-    pthread_mutex_unlock(&ex->lock);
+    call_end(ex);
 }
 
 /* ---- workers ---- */

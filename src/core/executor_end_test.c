@@ -391,7 +391,97 @@ TEST(no_thread_and_no_descriptor_is_left)
     }
 }
 
-KIND_TESTS(KIND_CASE(an_executor_nobody_used_can_go),
+/* ---- counts of what was dropped ---- */
+
+static weir_executor *counted;
+static weir_executor_stats at_end[5];
+static atomic_int ends;
+
+static void note_counts(weir_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    at_end[atomic_fetch_add(&ends, 1)] = stats_of(counted);
+}
+
+TEST(what_is_dropped_is_counted_before_it_is_told)
+{
+    errand e;
+    weir_future *futures[5];
+    counted = make_busy(&e, futures, hold);
+    REQUIRE(counted);
+    atomic_store(&ends, 0);
+    for (int i = 1; i < 5; i++)
+        weir_future_add_done_callback(futures[i], note_counts, NULL, NULL);
+    weir_shutdown_options options = {.cancel_pending = 1, .no_wait = 1};
+    EXPECT_INT(shut_down(counted, options), WEIR_OK);
+    EXPECT_INT(atomic_load(&ends), 4);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_INT(at_end[i].cancelled, 4);
+        EXPECT_INT(at_end[i].running, 1);
+    }
+    open_gate();
+    EXPECT_INT(weir_executor_shutdown(counted, NULL, NULL), WEIR_OK);
+    for (int i = 0; i < 5; i++)
+        weir_future_unref(futures[i]);
+    weir_executor_free(counted);
+}
+
+/* ---- an initializer that waits ---- */
+
+static weir_executor *slow_to_begin;
+
+static weir_status begin_slowly(void *arg, weir_error *err)
+{
+    (void)arg;
+    (void)err;
+    weir_sleep(WEIR_MILLISECONDS(1), NULL);
+    return WEIR_OK;
+}
+
+static void *nothing(void *arg, weir_error *err)
+{
+    (void)err;
+    return arg;
+}
+
+static void *use_it(void *arg, weir_error *err)
+{
+    weir_task task = {.fn = nothing};
+    weir_future *future;
+    if (weir_executor_submit(slow_to_begin, &task, &future, err))
+        return NULL;
+    weir_future_error(future, -1, err);
+    weir_future_unref(future);
+    return arg;
+}
+
+/* Nobody who waits for it may keep the thread that it needs. */
+TEST(an_initializer_may_wait_while_fibers_submit)
+{
+    weir_executor_options options = WEIR_EXECUTOR_OPTIONS_INIT;
+    options.kind = WEIR_FIBERS;
+    options.loops = 1;
+    weir_executor *fibers;
+    REQUIRE(!weir_executor_new(&options, &fibers, NULL));
+    slow_to_begin = make_executor((weir_executor_options){.initializer = begin_slowly});
+    REQUIRE(slow_to_begin);
+    weir_future *futures[5];
+    weir_task task = {.fn = use_it};
+    for (int i = 0; i < 5; i++)
+        REQUIRE(!weir_executor_submit(fibers, &task, &futures[i], NULL));
+    for (int i = 0; i < 5; i++) {
+        EXPECT_INT(weir_future_error(futures[i], -1, NULL), WEIR_OK);
+        weir_future_unref(futures[i]);
+    }
+    weir_executor_free(fibers);
+    EXPECT_INT(stats_of(slow_to_begin).succeeded, 5);
+    weir_executor_free(slow_to_begin);
+}
+
+KIND_TESTS(KIND_CASE_BUT(what_is_dropped_is_counted_before_it_is_told, NOT_INLINE, NO_PENDING),
+           KIND_CASE(an_initializer_may_wait_while_fibers_submit),
+           KIND_CASE(an_executor_nobody_used_can_go),
            KIND_CASE(shutdown_waits_for_what_was_handed_in),
            KIND_CASE(nothing_is_taken_after_shutdown),
            KIND_CASE_BUT(shutdown_can_cancel_what_is_pending, NOT_INLINE, NO_PENDING),

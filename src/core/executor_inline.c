@@ -7,9 +7,8 @@
 #include "executor_state.h"
 
 typedef struct inline_state {
-    pthread_mutex_t lock; /* held while the initializer runs; over the next */
-    bool initialized;
-    _Atomic(bool) ready; /* the same, to be read without it */
+    atomic_bool begun;        /* the initializer */
+    weir_future *initialized; /* over as soon as it is, whether it failed or not */
 } inline_state;
 
 static weir_status open_inline(weir_executor *ex, weir_error *err)
@@ -17,36 +16,37 @@ static weir_status open_inline(weir_executor *ex, weir_error *err)
     inline_state *state = calloc(1, sizeof *state);
     if (!state)
         return wi_fail_nomem(err);
-    pthread_mutex_init(&state->lock, NULL);
-    ex->backend_state = state;
-    return WEIR_OK;
+    weir_status status = weir_future_new(NULL, &state->initialized, err);
+    if (status)
+        free(state);
+    else
+        ex->backend_state = state;
+    return status;
 }
 
-static bool initialize(weir_executor *ex)
+/* The first caller does; others wait, on fibers of the same thread too. Fails if such a wait does.
+ */
+static weir_status initialize(weir_executor *ex, weir_error *err)
 {
     inline_state *state = ex->backend_state;
-    if (atomic_load(&state->ready) || wi_executor_inside(ex)) /* the latter: by itself */
-        return true;
-    pthread_mutex_lock(&state->lock);
-    bool good = true;
-    if (!state->initialized) {
-        state->initialized = true;
-        good = wi_executor_initialize(ex);
-        atomic_store(&state->ready, true); /* broken or not */
-    }
-    pthread_mutex_unlock(&state->lock);
-    return good;
+    if (weir_future_done(state->initialized) || wi_executor_inside(ex)) /* the latter: by itself */
+        return WEIR_OK;
+    if (atomic_exchange(&state->begun, true))
+        return weir_future_error(state->initialized, -1, err);
+    wi_executor_initialize(ex);
+    weir_future_complete(state->initialized, NULL);
+    return WEIR_OK;
 }
 
 /* The submitting thread is a worker as long as it runs the task. */
 static weir_status run_here(weir_executor *ex, wi_work *work, weir_error *err)
 {
-    (void)err;
     wi_executor_hire(ex);
-    if (initialize(ex) && wi_executor_claim(ex, work))
+    weir_status status = initialize(ex, err);
+    if (!status && wi_executor_claim(ex, work)) /* else it was dropped, as the executor is broken */
         work->run(work);
     wi_executor_retire(ex);
-    return WEIR_OK;
+    return status;
 }
 
 static void closing_inline(weir_executor *ex)
@@ -57,7 +57,7 @@ static void closing_inline(weir_executor *ex)
 static void close_inline(weir_executor *ex)
 {
     inline_state *state = ex->backend_state;
-    pthread_mutex_destroy(&state->lock);
+    weir_future_unref(state->initialized);
     free(state);
 }
 

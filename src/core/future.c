@@ -188,6 +188,8 @@ void *wi_task_call(const weir_task *task, weir_executor *executor, weir_future *
     wi_task_enter(&call, task->name, task->timeout);
     call.executor = executor;
     call.future = future;
+    if (executor->options.kind == WEIR_INLINE)
+        wi_task_inherit(&call);
     if (future)
         set_running(future, &call);
     error->status = WEIR_OK;

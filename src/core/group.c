@@ -210,7 +210,7 @@ static bool is_inside(weir_group *group)
 {
     bool inside = false;
     pthread_mutex_lock(&group->lock);
-    for (wi_task *task = wi_task_current(); task && !inside; task = task->outer)
+    for (wi_task *task = wi_task_current(); task && !inside; task = wi_task_below(task))
         for (wi_list *node = group->members.next; node != &group->members; node = node->next)
             if (task->future && wi_container_of(node, member, node)->future == task->future)
                 inside = true;

@@ -15,12 +15,12 @@ bool wi_help(weir_future *future)
     weir_executor *ex = future->executor;
     if (!ex || weir_future_get_state(future) != WEIR_FUTURE_PENDING)
         return false;
-    wi_fiber *fiber = wi_fiber_current();
-    if (fiber && !ex->options.max_workers) /* all begin by themselves */
+    if (!ex->options.max_workers) /* all begin by themselves */
         return false;
     if (!ex->backend->in_process || !wi_executor_inside(ex) ||
         !wi_executor_claim(ex, &future->work))
         return false;
+    wi_fiber *fiber = wi_fiber_current();
     if (!fiber || wi_fiber_start(wi_fiber_family(fiber), run_claimed, future, NULL))
         run_claimed(future);
     return true;

@@ -45,6 +45,7 @@ typedef struct runner {
     wi_tally tally;
     size_t slice; /* items until it looks around */
     size_t ran;
+    int64_t latest; /* deadline of all it runs */
     int64_t since;
     long tick; /* of the coarse clock: when it changes, the slice is over */
     bool bounded;
@@ -250,7 +251,7 @@ static bool draw(runner *me, size_t *place)
     weir_map *map = me->hand.map;
     size_t count = 1;
     if (map->input) {
-        me->task.limit = me->task.deadline = map->deadline;
+        me->task.limit = me->task.deadline = me->latest;
         if (wi_map_draw(map, place, &me->arg))
             return false;
     } else {
@@ -421,6 +422,9 @@ static void begin(runner *me, wi_map_call *call)
     wi_executor_replace(map->executor, &call->hand.work, &me->hand.work);
     wi_task_enter(&me->task, map->name, 0);
     me->task.executor = map->executor;
+    if (map->on_demand)
+        wi_task_inherit(&me->task);
+    me->latest = map->deadline < me->task.limit ? map->deadline : me->task.limit;
     me->tally = (wi_tally){0};
     atomic_init(&me->range.held, 0);
     wi_list_init(&me->range.node);
@@ -439,7 +443,7 @@ static void *run_item(runner *me, size_t place, uint64_t *flags)
     const weir_map *map = me->hand.map;
     weir_error *error = &me->error;
     int64_t deadline = map->task_timeout ? wi_deadline_in(map->task_timeout) : WI_FOREVER;
-    me->task.limit = me->task.deadline = deadline < map->deadline ? deadline : map->deadline;
+    me->task.limit = me->task.deadline = deadline < me->latest ? deadline : me->latest;
     error->status = WEIR_OK;
     error->sys_errno = 0;
     error->text[0] = '\0';

@@ -162,17 +162,71 @@ bool wi_function_find(wi_module_cache *cache, wi_function function, void **out)
     return function.module == NO_MODULE || s.found;
 }
 
-bool wi_module_is_early(void *address, const char *symbol)
+/* ---- what the program is linked to ---- */
+
+/* The dynamic entries of a module; a string's address is its own on some machines, else an offset.
+ */
+static const char *strings_of(const struct link_map *map)
+{
+    const ElfW(Dyn) *entry = map->l_ld;
+    while (entry->d_tag != DT_NULL && entry->d_tag != DT_STRTAB)
+        entry++;
+    ElfW(Addr) at = entry->d_un.d_ptr;
+    return (const char *)(uintptr_t)(at < map->l_addr ? at + map->l_addr : at); // NOLINT
+}
+
+static bool has_name(const struct link_map *map, const char *name)
+{
+    const char *slash = strrchr(map->l_name, '/');
+    if (strcmp(map->l_name, name) == 0 || (slash && strcmp(slash + 1, name) == 0))
+        return true;
+    for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
+        if (entry->d_tag == DT_SONAME)
+            return strcmp(strings_of(map) + entry->d_un.d_val, name) == 0;
+    return false;
+}
+
+static bool needs(const struct link_map *map, const struct link_map *other)
+{
+    for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag != DT_NULL; entry++)
+        if (entry->d_tag == DT_NEEDED && has_name(other, strings_of(map) + entry->d_un.d_val))
+            return true;
+    return false;
+}
+
+/*
+ * The loader lists the program, what is preloaded, and then what the program needs, and what that
+ * needs: who needs a module stands before it. What was opened later stands at the end.
+ */
+static bool is_linked(const struct link_map *module)
+{
+    enum { LINKED_MAX = 512 };
+    const struct link_map *linked[LINKED_MAX];
+    size_t n = 0;
+    bool preloaded = true;
+    for (const struct link_map *map = _r_debug.r_map; map && n < LINKED_MAX; map = map->l_next) {
+        bool is_needed = false;
+        for (size_t i = 0; i < n && !is_needed; i++)
+            is_needed = needs(linked[i], map);
+        preloaded = preloaded && !(is_needed && needs(linked[0], map));
+        if (!is_needed && !preloaded)
+            continue;
+        if (map == module)
+            return true;
+        linked[n++] = map;
+    }
+    return false;
+}
+
+bool wi_module_is_early(void *address)
 {
     wi_module_cache cache = {0};
     wi_function name;
     if (wi_function_name(&cache, address, &name) && name.module == MAIN_PROGRAM)
         return true;
-    void *program = dlopen(NULL, RTLD_LAZY);
-    bool early = program && dlsym(program, symbol);
-    if (program)
-        dlclose(program);
-    return early;
+    Dl_info info;
+    void *module;
+    return dladdr1(address, &info, &module, RTLD_DL_LINKMAP) && is_linked(module);
 }
 
 const char *wi_function_file(void *address, const char **symbol)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "awaits.h"
 #include "park.h"
 #include "task.h"
 #include "weir/executor.h"
@@ -159,6 +160,24 @@ static weir_status wait_for(weir_future *future, void **result, weir_error *err)
     return status;
 }
 
+typedef struct offloaded {
+    weir_task_fn fn;
+    void *arg;
+    wi_task *offloader;
+} offloaded;
+
+/* It is part of the task that offloads it: what that may do without deadlock, it may too. */
+static void *run_offloaded(void *arg, weir_error *err)
+{
+    const offloaded *call = arg;
+    wi_task *task = wi_task_current();
+    task->offloader = call->offloader;
+    wi_awaits_nest(call->offloader, task);
+    void *result = call->fn(call->arg, err);
+    wi_awaits_nest(call->offloader, NULL);
+    return result;
+}
+
 weir_status weir_offload(weir_task_fn fn, void *arg, void **result, weir_error *err)
 {
     void *ignored;
@@ -175,9 +194,10 @@ weir_status weir_offload(weir_task_fn fn, void *arg, void **result, weir_error *
         status = pool_enter(&executor, err);
     if (status != WEIR_OK)
         return status;
-    weir_task task = {.fn = fn,
-                      .arg = arg,
-                      .name = wi_task_current()->name,
+    offloaded call = {.fn = fn, .arg = arg, .offloader = wi_task_current()};
+    weir_task task = {.fn = run_offloaded,
+                      .arg = &call,
+                      .name = call.offloader->name,
                       .timeout = left < 0 ? 0
                                  : left   ? left
                                           : 1};

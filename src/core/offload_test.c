@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "places_torture.h"
+#include "weir/channel.h"
 #include "weir/fiber.h"
 
 typedef struct work {
@@ -197,7 +198,95 @@ TEST(offloading_survives_lack_of_memory)
     place_torture_fiber(offload_once, NULL);
 }
 
-TESTS(CASE(a_result_or_an_error_comes_back), CASE(it_ends_with_its_caller_and_not_after_it),
+/* ---- it is part of its task ---- */
+
+static weir_executor *narrow; /* of one fiber */
+static weir_future *own;
+
+static void *number_of(void *arg, weir_error *err)
+{
+    weir_yield(err);
+    return arg;
+}
+
+/* More than the queue takes, and no fiber is free for them but the one that waits. */
+static void *submit_and_wait(void *arg, weir_error *err)
+{
+    enum { N = 4 };
+    weir_future *futures[N];
+    weir_task task = {.fn = number_of, .arg = arg};
+    for (int i = 0; i < N; i++)
+        EXPECT_INT(weir_executor_submit(narrow, &task, &futures[i], err), WEIR_OK);
+    EXPECT_INT(weir_wait(futures, N / 2, WEIR_ALL_COMPLETED, -1, NULL, err), WEIR_OK);
+    for (int i = 0; i < N; i++) {
+        void *result = NULL;
+        EXPECT_INT(weir_future_result(futures[i], -1, &result, err), WEIR_OK);
+        EXPECT(result == arg);
+        weir_future_unref(futures[i]);
+    }
+    return arg;
+}
+
+static void *await_own(void *arg, weir_error *err)
+{
+    void *result;
+    EXPECT_INT(weir_executor_shutdown(narrow, NULL, err), WEIR_INVALID);
+    EXPECT_INT(weir_future_result(own, -1, &result, err), WEIR_INVALID);
+    return arg;
+}
+
+static void *await_peer(void *arg, weir_error *err)
+{
+    weir_future *peer = arg;
+    weir_future_error(peer, -1, err);
+    return NULL;
+}
+
+/* Waits for what waits for it, each of them in what it has offloaded. */
+static void *await_each_other(void *arg, weir_error *err)
+{
+    weir_task task = {.fn = await_peer, .arg = own};
+    weir_future *peer;
+    EXPECT_INT(weir_executor_submit(narrow, &task, &peer, err), WEIR_OK);
+    EXPECT_INT(weir_future_error(peer, -1, err), WEIR_INVALID);
+    weir_future_unref(peer);
+    return arg;
+}
+
+static void *offload_that(void *arg, weir_error *err)
+{
+    weir_channel *begin = arg;
+    void *fn = NULL;
+    if (weir_channel_receive(begin, &fn, err))
+        return NULL;
+    weir_offload(*(weir_task_fn *)fn, NULL, NULL, err);
+    return NULL;
+}
+
+TEST(it_may_do_what_its_task_may)
+{
+    weir_executor_options options = WEIR_EXECUTOR_OPTIONS_INIT;
+    options.kind = WEIR_FIBERS;
+    options.max_workers = 1;
+    options.queue_limit = 1;
+    weir_channel *begin;
+    REQUIRE(!weir_executor_new(&options, &narrow, NULL));
+    REQUIRE(!weir_channel_new(1, &begin, NULL));
+    static weir_task_fn cases[] = {submit_and_wait, await_own, await_each_other};
+    static const weir_status ends[] = {WEIR_OK, WEIR_INVALID, WEIR_INVALID};
+    for (int i = 0; i < 3; i++) {
+        weir_task task = {.fn = offload_that, .arg = begin};
+        REQUIRE(!weir_executor_submit(narrow, &task, &own, NULL));
+        REQUIRE(!weir_channel_send(begin, &cases[i], NULL));
+        EXPECT_INT(weir_future_error(own, -1, NULL), ends[i]);
+        weir_future_unref(own);
+    }
+    weir_channel_unref(begin);
+    weir_executor_free(narrow);
+}
+
+TESTS(CASE(it_may_do_what_its_task_may), CASE(a_result_or_an_error_comes_back),
+      CASE(it_ends_with_its_caller_and_not_after_it),
       CASE(a_result_that_comes_in_spite_of_that_is_not_lost),
       CASE(what_it_does_to_its_deadline_is_its_own), CASE(many_fibers_share_few_threads),
       CASE(what_has_not_begun_never_does), CASE(offloading_survives_lack_of_memory))

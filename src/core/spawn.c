@@ -25,6 +25,14 @@ typedef struct sources {
     int n;
 } sources;
 
+/* Else the program has closed it, or something of its own has the number now. The child must not
+ * get it for something of its own. */
+static bool crosses(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+    return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 /*
  * A source that has the number of one of the child's would be overwritten before it is used, so it
  * is taken out of their way first.
@@ -34,6 +42,8 @@ static int sources_init(sources *from, const wi_spawn_options *options)
     from->n = options->n_fds < 3 ? 3 : (int)options->n_fds;
     for (int i = 0; i < from->n; i++) {
         from->fds[i] = i < (int)options->n_fds ? options->fds[i] : WI_SPAWN_NULL;
+        if (from->fds[i] == WI_SPAWN_INHERIT && !crosses(i))
+            from->fds[i] = WI_SPAWN_NULL;
         from->copies[i] = -1;
     }
     for (int i = 0; i < from->n; i++) {

@@ -16,7 +16,8 @@
 
 enum {
     WI_SPAWN_NULL = -1,    /* in place of a descriptor: /dev/null */
-    WI_SPAWN_INHERIT = -2, /* what the program itself has under this number */
+    WI_SPAWN_INHERIT = -2, /* what the program itself has under this number, if it is
+                                    there and not close-on-exec; else /dev/null */
     WI_SPAWN_FDS_MAX = 16,
 };
 

@@ -99,6 +99,37 @@ TEST(fixed_numbers_above_two)
     EXPECT_STR(out.text, "five\n");
 }
 
+/* The child's first own descriptor must not get that number. */
+TEST(what_is_not_there_to_inherit_is_null)
+{
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    fflush(stdout);
+    int save1 = fcntl(1, F_DUPFD_CLOEXEC, 10);
+    const char *argv[] = {"sh", "-c", "readlink /proc/$$/fd/1 >&2", NULL};
+    int fds[] = {WI_SPAWN_NULL, WI_SPAWN_INHERIT, ends[1]};
+    wi_spawn_options options = {.argv = argv, .fds = fds, .n_fds = 3};
+    wi_exit how;
+    wi_spawned child;
+    dup3(ends[0], 1, O_CLOEXEC); /* the program's own; it has closed its output */
+    weir_status first = wi_spawn(&options, &child, NULL);
+    if (first == WEIR_OK)
+        wi_spawn_reap(&child, true, &how);
+    close(1);
+    weir_status second = wi_spawn(&options, &child, NULL);
+    if (second == WEIR_OK)
+        wi_spawn_reap(&child, true, &how);
+    dup2(save1, 1);
+    close(save1);
+    close(ends[1]);
+    char text[64];
+    drain(ends[0], text, sizeof text);
+    close(ends[0]);
+    EXPECT_INT(first, WEIR_OK);
+    EXPECT_INT(second, WEIR_OK);
+    EXPECT_STR(text, "/dev/null\n/dev/null\n");
+}
+
 /* The child's 0 and 1 are the parent's 1 and 0: each source has the number of another target. */
 TEST(numbers_may_be_exchanged)
 {
@@ -252,6 +283,6 @@ TEST(ends_in_words)
 
 TESTS(CASE(output_and_code_come_back), CASE(no_other_descriptor_crosses),
       CASE(fixed_numbers_above_two), CASE(numbers_may_be_exchanged),
-      CASE(signals_are_as_by_default), CASE(directory_and_environment),
-      CASE(what_cannot_start_is_named), CASE(group_and_signal), CASE(an_end_that_others_took),
-      CASE(ends_in_words))
+      CASE(what_is_not_there_to_inherit_is_null), CASE(signals_are_as_by_default),
+      CASE(directory_and_environment), CASE(what_cannot_start_is_named), CASE(group_and_signal),
+      CASE(an_end_that_others_took), CASE(ends_in_words))

@@ -55,9 +55,28 @@ void wi_task_enter(wi_task *task, const char *name, int64_t timeout)
     set_current(task);
 }
 
+static void set_heir(wi_task *task, wi_task *heir)
+{
+    pthread_mutex_lock(&task->lock);
+    task->heir = heir;
+    if (heir && atomic_load(&task->asked))
+        atomic_store(&heir->asked, true);
+    pthread_mutex_unlock(&task->lock);
+}
+
+void wi_task_inherit(wi_task *task)
+{
+    if (task->outer->deadline < task->limit)
+        task->limit = task->deadline = task->outer->deadline;
+    if (!wi_task_is_root(task->outer))
+        set_heir(task->outer, task);
+}
+
 void wi_task_leave(wi_task *task)
 {
     set_current(task->outer);
+    if (task->outer->heir == task)
+        set_heir(task->outer, NULL);
     if (!wi_task_is_root(task->outer))
         wi_awaits_nest(task->outer, NULL);
     pthread_mutex_destroy(&task->lock);
@@ -69,6 +88,8 @@ void wi_task_cancel(wi_task *task)
     atomic_store_explicit(&task->asked, true, memory_order_release);
     if (task->parker)
         wi_unpark(task->parker);
+    if (task->heir)
+        wi_task_cancel(task->heir);
     pthread_mutex_unlock(&task->lock);
 }
 

@@ -29,7 +29,9 @@ typedef struct wi_task wi_task;
 
 struct wi_task {
     wi_task *outer;          /* on the same stack; NULL: this is a root */
-    wi_task *inner;          /* on the same stack, above it; under the lock of awaits.c */
+    wi_task *inner;          /* that must end first: above it on the same stack, or offloaded by it;
+                                under the lock of awaits.c */
+    wi_task *offloader;      /* that waits on another stack until this one is over; nullable */
     const char *name;        /* nullable */
     weir_executor *executor; /* that runs it; NULL: none */
     weir_future *future;     /* that it completes; NULL: none. Borrowed */
@@ -37,13 +39,20 @@ struct wi_task {
     int64_t limit;           /* the deadline it was given */
     int64_t deadline;        /* no later than that */
     atomic_bool asked;       /* to end; written under the lock */
-    pthread_mutex_t lock;    /* over the one below */
+    pthread_mutex_t lock;    /* over the two below */
     wi_parker *parker;       /* where it waits; NULL: it does not */
+    wi_task *heir;           /* the one above it that is to end when it is; nullable */
 };
 
 /* Makes `task` the current one; timeout in ns, 0: none. It is zeroed first; set its other fields
  * after. */
 void wi_task_enter(wi_task *task, const char *name, int64_t timeout);
+
+/*
+ * The current task, just entered, is a call of the one below it, and ends no later: what asks that
+ * one to end asks both, and its deadline holds for both.
+ */
+void wi_task_inherit(wi_task *task);
 
 /* The current task is over; the one below is current again. */
 void wi_task_leave(wi_task *task);
@@ -55,6 +64,12 @@ wi_task *wi_task_current(void);
 static inline bool wi_task_is_root(const wi_task *task)
 {
     return !task->outer;
+}
+
+/* The one that goes on when this one is over. */
+static inline wi_task *wi_task_below(const wi_task *task)
+{
+    return task->offloader ? task->offloader : task->outer;
 }
 
 /* Asks a task to end and wakes it. Any thread; the caller keeps it from leaving meanwhile. */
