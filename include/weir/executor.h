@@ -16,7 +16,8 @@
  *
  * Everything may be called from any thread and from inside tasks. Calls that wait suspend the fiber
  * or block the thread they are made in, and end early when the calling task is cancelled or past
- * its deadline (weir/wait.h).
+ * its deadline (weir/wait.h). A child of fork has none of its parent's threads: what the parent
+ * made is of no use there, but it may make executors and wait.
  */
 #ifndef WEIR_EXECUTOR_H
 #define WEIR_EXECUTOR_H

@@ -363,12 +363,21 @@ static void on_pump(wi_post *post)
     pump(wi_container_of(post, pool, pump_post));
 }
 
+static bool is_asked(weir_future *future)
+{
+    pthread_mutex_lock(&future->lock);
+    bool asked = future->asked;
+    pthread_mutex_unlock(&future->lock);
+    return asked;
+}
+
+/* What a process was asked may have been meant for the task before, which was about to end. */
 static void on_cancel(wi_post *post)
 {
     pool *p = wi_container_of(post, pool, cancel_post);
     for (wi_list *node = p->busy.next; node != &p->busy; node = node->next) {
         wi_process *process = wi_container_of(node, wi_process, node);
-        if (atomic_exchange(&process->asked, false) && process->future)
+        if (atomic_exchange(&process->asked, false) && process->future && is_asked(process->future))
             wi_process_cancel(process);
     }
 }

@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -279,6 +280,46 @@ TEST(a_running_task_is_cancelled)
     weir_executor_free(ex);
 }
 
+static void *rest_a_while(void *arg, weir_error *err)
+{
+    (void)arg;
+    weir_sleep(WEIR_MICROSECONDS(300), err);
+    return NULL;
+}
+
+static void *do_nothing(void *arg, weir_error *err)
+{
+    (void)arg;
+    (void)err;
+    return NULL;
+}
+
+static void *cancel_until_done(void *arg)
+{
+    while (!weir_future_done(arg))
+        weir_future_cancel(arg);
+    return NULL;
+}
+
+/* Cancelling comes while the reply is on its way, and the process has its next task. */
+TEST(a_late_cancellation_does_not_hit_the_next_task)
+{
+    weir_executor *ex = new_pool(1, 0);
+    for (int i = 0; i < 300; i++) {
+        weir_future *first;
+        weir_future *next;
+        pthread_t thread;
+        REQUIRE(!weir_executor_submit(ex, &(weir_task){.fn = do_nothing}, &first, NULL));
+        REQUIRE(!weir_executor_submit(ex, &(weir_task){.fn = rest_a_while}, &next, NULL));
+        REQUIRE(pthread_create(&thread, NULL, cancel_until_done, first) == 0);
+        EXPECT_INT(weir_future_error(next, -1, NULL), WEIR_OK);
+        pthread_join(thread, NULL);
+        weir_future_unref(first);
+        weir_future_unref(next);
+    }
+    weir_executor_free(ex);
+}
+
 TEST(the_timeout_crosses)
 {
     weir_executor *ex = new_pool(1, 0);
@@ -413,7 +454,7 @@ TESTS(CASE(a_static_function_gives_its_result), CASE(a_pool_without_work_starts_
       CASE(strings_and_nulls_cross), CASE(the_argument_is_released_once),
       CASE(large_values_cross_both_ways), CASE(what_cannot_cross_is_refused),
       CASE(a_function_that_workers_do_not_load), CASE(errors_cross_whole),
-      CASE(a_running_task_is_cancelled), CASE(the_timeout_crosses),
-      CASE(shutdown_cancels_what_runs), CASE(workers_are_replaced_after_so_many_tasks),
-      CASE(hundreds_of_tasks_over_four_workers), CASE(no_descriptor_left_for_a_worker),
-      CASE(a_task_waits_when_no_second_worker_can_start))
+      CASE(a_running_task_is_cancelled), CASE(a_late_cancellation_does_not_hit_the_next_task),
+      CASE(the_timeout_crosses), CASE(shutdown_cancels_what_runs),
+      CASE(workers_are_replaced_after_so_many_tasks), CASE(hundreds_of_tasks_over_four_workers),
+      CASE(no_descriptor_left_for_a_worker), CASE(a_task_waits_when_no_second_worker_can_start))

@@ -88,7 +88,8 @@ static void run_callbacks(weir_future *future, wi_list *callbacks)
 
 /*
  * Under the lock, which it gives back: the future is over from here on, for all. The text is the
- * future's now. The last reference may go in a callback, so one is held.
+ * future's now. Whoever sees that may let the last reference go at once, and so may a callback: one
+ * is held, where the executor does not hold its own.
  */
 static void conclude(weir_future *future, weir_future_state state, char *error_text)
 {
@@ -96,8 +97,8 @@ static void conclude(weir_future *future, weir_future_state state, char *error_t
     wi_list *node;
     wi_list_init(&callbacks);
     wi_list_splice(&callbacks, &future->callbacks);
-    bool called = !wi_list_empty(&callbacks);
-    if (called)
+    bool held = !future->executor || !wi_list_empty(&callbacks);
+    if (held)
         weir_future_ref(future);
     future->error_text = error_text;
     atomic_store_explicit(&future->state, state, memory_order_release);
@@ -106,10 +107,9 @@ static void conclude(weir_future *future, weir_future_state state, char *error_t
         waiter->over(waiter, future);
     }
     pthread_mutex_unlock(&future->lock);
-    if (called) {
-        run_callbacks(future, &callbacks);
+    run_callbacks(future, &callbacks);
+    if (held)
         weir_future_unref(future);
-    }
 }
 
 static bool finish(weir_future *future, void *result, const weir_error *error)

@@ -2,6 +2,7 @@
 #include "weir/future.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -343,10 +344,44 @@ TEST(futures_survive_lack_of_memory)
     TORTURE(use_one());
 }
 
+/* ---- the last reference ---- */
+
+enum { HANDED = 20000 };
+
+static _Atomic(weir_future *) handed;
+
+static void *complete_each(void *arg)
+{
+    for (int i = 0; i < HANDED; i++) {
+        weir_future *f;
+        while (!(f = atomic_exchange(&handed, NULL)))
+            sched_yield();
+        weir_future_complete(f, arg);
+    }
+    return NULL;
+}
+
+/* Whoever completes it needs no reference of its own. */
+TEST(a_future_may_go_as_soon_as_it_is_seen_to_be_over)
+{
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, complete_each, NULL) == 0);
+    for (int i = 0; i < HANDED; i++) {
+        weir_future *f = new_future();
+        atomic_store(&handed, f);
+        for (int spins = 0; !weir_future_done(f); spins++)
+            if (spins > 1000)
+                sched_yield();
+        weir_future_unref(f);
+    }
+    pthread_join(thread, NULL);
+}
+
 TESTS(CASE(a_future_goes_from_pending_to_running_to_finished), CASE(a_result_is_given_once),
       CASE(what_nobody_took_is_released), CASE(an_error_is_copied_and_stays),
       CASE(cancelling_in_each_state), CASE(a_timeout_of_0_does_not_wait),
       CASE(callbacks_come_in_the_order_they_were_added),
       CASE(a_future_lives_until_its_callbacks_have_returned),
       CASE(a_future_ends_once_whoever_tries), CASE(waiting_and_completing_at_once),
-      CASE(a_fiber_waits_for_another), CASE(futures_survive_lack_of_memory))
+      CASE(a_fiber_waits_for_another), CASE(a_future_may_go_as_soon_as_it_is_seen_to_be_over),
+      CASE(futures_survive_lack_of_memory))

@@ -74,6 +74,15 @@ static void read_inbox(wi_watch *watch, uint32_t events)
     wi_loop_take_posts(watch->loop);
 }
 
+/* At once: a loop that could not hear of its inbox would sleep for ever. */
+static bool watch_inbox(wi_loop *loop, int event_fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->inbox_watch};
+    wi_watch_init(&loop->inbox_watch, loop, event_fd, read_inbox);
+    loop->inbox_watch.wanted = loop->inbox_watch.armed = EPOLLIN;
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, event_fd, &event) == 0;
+}
+
 weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err)
 {
     wi_loop *loop = calloc(1, sizeof *loop);
@@ -86,7 +95,7 @@ weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err)
     int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int event_errno = errno;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (event_fd < 0 || loop->epoll_fd < 0) {
+    if (event_fd < 0 || loop->epoll_fd < 0 || !watch_inbox(loop, event_fd)) {
         weir_status status =
             wi_fail_errno(err, event_fd < 0 ? event_errno : errno, "cannot make an event loop");
         if (event_fd >= 0)
@@ -96,8 +105,6 @@ weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err)
         free(loop);
         return status;
     }
-    wi_watch_init(&loop->inbox_watch, loop, event_fd, read_inbox);
-    wi_watch_want(&loop->inbox_watch, EPOLLIN);
     *out = loop;
     return WEIR_OK;
 }
@@ -288,18 +295,19 @@ static void apply_interests(wi_loop *loop)
     }
 }
 
-/* epoll_pwait2 waits to the nanosecond; an older kernel gets the next whole millisecond. */
+/* epoll_pwait2 waits to the nanosecond; an older kernel, or one whose filter of system calls does
+ * not know it, gets the next whole millisecond. */
 static int wait_for_events(wi_loop *loop, int64_t timeout)
 {
     static atomic_bool no_pwait2;
     if (timeout > 0 && timeout != WI_FOREVER && !atomic_load(&no_pwait2)) {
         struct timespec span = {timeout / WI_SECOND, timeout % WI_SECOND};
         int n = epoll_pwait2(loop->epoll_fd, loop->events, EVENTS_PER_TURN, &span, NULL);
-        if (n >= 0 || errno != ENOSYS)
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n;
         atomic_store(&no_pwait2, true);
     }
-    int64_t ms = (timeout + WI_MILLISECOND - 1) / WI_MILLISECOND;
+    int64_t ms = timeout / WI_MILLISECOND + (timeout % WI_MILLISECOND != 0);
     int wait = timeout == WI_FOREVER ? -1 : ms > 1000000 ? 1000000 : (int)ms;
     return epoll_wait(loop->epoll_fd, loop->events, EVENTS_PER_TURN, wait);
 }

@@ -2,8 +2,13 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -362,6 +367,84 @@ TEST(attached_objects_are_freed_with_the_loop_newest_first)
     EXPECT_INT(first.turn, 2);
 }
 
+/* ---- what the kernel refuses ---- */
+
+/* From now on the system call fails so, in this process. */
+static bool refuse(long call, int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+enum { REFUSED_WELL, REFUSED_BADLY, NOT_REFUSED };
+
+/* What check says where the system call fails so. */
+static int where_refused(long call, int error, bool (*check)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(100);
+        _exit(!refuse(call, error) ? NOT_REFUSED : check() ? REFUSED_WELL : REFUSED_BADLY);
+    }
+    waitpid(child, &status, 0);
+    return status < 0 || WIFSIGNALED(status) ? REFUSED_BADLY : WEXITSTATUS(status);
+}
+
+static bool no_loop_is_made(void)
+{
+    wi_loop *loop = NULL;
+    weir_error err;
+    return wi_loop_new(wi_clock_real(), &loop, &err) == WEIR_IO && err.sys_errno == ENOSPC && !loop;
+}
+
+TEST(a_loop_that_could_not_be_posted_to_is_not_made)
+{
+    int how = where_refused(SYS_epoll_ctl, ENOSPC, no_loop_is_made);
+    if (how == NOT_REFUSED)
+        SKIP("system calls cannot be filtered here");
+    EXPECT_INT(how, REFUSED_WELL);
+}
+
+static bool a_timer_comes(void)
+{
+    wi_loop *loop;
+    counted_timer timer = {0};
+    if (wi_loop_new(wi_clock_real(), &loop, NULL) != WEIR_OK ||
+        !wi_timer_init(&timer.timer, loop, count_timer))
+        return false;
+    wi_timer_set(&timer.timer, wi_loop_clock(loop) + WI_MILLISECOND);
+    while (!timer.calls)
+        if (wi_loop_turn(loop, true, NULL))
+            return false;
+    return true;
+}
+
+#ifdef SYS_epoll_pwait2
+TEST(the_older_way_to_wait_serves_too)
+{
+    static const int errors[] = {ENOSYS, EPERM};
+    for (int i = 0; i < 2; i++) {
+        int how = where_refused(SYS_epoll_pwait2, errors[i], a_timer_comes);
+        if (how == NOT_REFUSED)
+            SKIP("system calls cannot be filtered here");
+        EXPECT_INT(how, REFUSED_WELL);
+    }
+}
+#else
+TEST(the_older_way_to_wait_serves_too)
+{
+    EXPECT(a_timer_comes());
+}
+#endif
+
 TESTS(CASE(attached_objects_are_freed_with_the_loop_newest_first),
       CASE(timers_fire_in_order_at_their_time), CASE(a_timer_can_be_moved_cleared_and_repeated),
       CASE(a_watch_reports_what_is_wanted_only),
@@ -371,4 +454,5 @@ TESTS(CASE(attached_objects_are_freed_with_the_loop_newest_first),
       CASE(deferred_work_runs_in_the_same_turn_even_when_it_defers_more),
       CASE(endless_deferred_work_does_not_starve_the_rest),
       CASE(every_post_arrives_once_and_repeated_ones_at_least_once),
-      CASE(stop_from_another_thread_ends_run))
+      CASE(stop_from_another_thread_ends_run), CASE(a_loop_that_could_not_be_posted_to_is_not_made),
+      CASE(the_older_way_to_wait_serves_too))

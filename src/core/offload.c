@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "awaits.h"
 #include "park.h"
@@ -21,22 +20,40 @@
 static struct {
     pthread_mutex_t lock; /* over all below */
     weir_executor *executor;
-    pid_t process; /* that made it */
-    size_t calls;  /* under way */
+    size_t calls; /* under way */
     bool stops_at_exit;
+    bool minds_forks;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* At exit. Threads that the program left in the middle of a call are not waited for. */
 static void stop_pool(void)
 {
     pthread_mutex_lock(&pool.lock);
-    bool stops = pool.executor && pool.calls == 0 && pool.process == getpid();
+    bool stops = pool.executor && pool.calls == 0;
     weir_executor *executor = pool.executor;
     if (stops)
         pool.executor = NULL;
     pthread_mutex_unlock(&pool.lock);
     if (stops)
         weir_executor_free(executor);
+}
+
+/* A child of fork has no such threads, and makes its own when it needs them. */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&pool.lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void after_fork_in_child(void)
+{
+    pool.executor = NULL;
+    pool.calls = 0;
+    pthread_mutex_unlock(&pool.lock);
 }
 
 static weir_status make_pool(weir_error *err)
@@ -46,10 +63,12 @@ static weir_status make_pool(weir_error *err)
         .kind = WEIR_THREADS,
         .thread_name_prefix = "weir-offload",
     };
+    if (!pool.minds_forks && pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0)
+        return wi_fail_nomem(err);
+    pool.minds_forks = true;
     weir_status status = weir_executor_new(&options, &pool.executor, err);
     if (status != WEIR_OK)
         return status;
-    pool.process = getpid();
     if (!pool.stops_at_exit)
         pool.stops_at_exit = atexit(stop_pool) == 0;
     return WEIR_OK;

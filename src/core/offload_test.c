@@ -285,8 +285,28 @@ TEST(it_may_do_what_its_task_may)
     weir_executor_free(narrow);
 }
 
+static void *offload_in_task(void *arg, weir_error *err)
+{
+    (void)arg;
+    err->status = offload_once();
+    return NULL;
+}
+
+static weir_status offload_on_fiber(void)
+{
+    return place_run(PLACE_FIBERS, offload_in_task, NULL, 0, NULL);
+}
+
+TEST(a_child_of_fork_has_threads_of_its_own)
+{
+    EXPECT_INT(offload_on_fiber(), WEIR_OK);
+    EXPECT_INT(place_after_fork(offload_on_fiber), WEIR_OK);
+    EXPECT_INT(offload_on_fiber(), WEIR_OK);
+}
+
 TESTS(CASE(it_may_do_what_its_task_may), CASE(a_result_or_an_error_comes_back),
       CASE(it_ends_with_its_caller_and_not_after_it),
       CASE(a_result_that_comes_in_spite_of_that_is_not_lost),
       CASE(what_it_does_to_its_deadline_is_its_own), CASE(many_fibers_share_few_threads),
-      CASE(what_has_not_begun_never_does), CASE(offloading_survives_lack_of_memory))
+      CASE(what_has_not_begun_never_does), CASE(offloading_survives_lack_of_memory),
+      CASE(a_child_of_fork_has_threads_of_its_own))

@@ -6,7 +6,6 @@
 #include "op.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "thread.h"
 
@@ -16,9 +15,9 @@ static struct {
     pthread_mutex_t lock; /* over all below, and the last word about every thread's operation */
     wi_loop *loop;        /* NULL: it does not run */
     pthread_t thread;
-    pid_t process;     /* that started it: a child of fork has no such thread */
     size_t operations; /* of threads, under way */
     bool stops_at_exit;
+    bool minds_forks;
 } service = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void *serve(void *arg)
@@ -31,7 +30,7 @@ static void *serve(void *arg)
 static void stop_service(void)
 {
     pthread_mutex_lock(&service.lock);
-    bool stops = service.loop && service.operations == 0 && service.process == getpid();
+    bool stops = service.loop && service.operations == 0;
     wi_loop *loop = service.loop;
     pthread_t thread = service.thread;
     if (stops)
@@ -49,9 +48,32 @@ void wi_op_stop_first_at_exit(void)
     atexit(stop_service);
 }
 
+/* ---- a child of fork has no such thread, and starts its own when it needs one ---- */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&service.lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&service.lock);
+}
+
+/* The loop is left as it is: what it has open is the parent's too. */
+static void after_fork_in_child(void)
+{
+    service.loop = NULL;
+    service.operations = 0;
+    pthread_mutex_unlock(&service.lock);
+}
+
 static weir_status start_service(weir_error *err)
 {
     wi_loop *loop;
+    if (!service.minds_forks && pthread_atfork(before_fork, after_fork, after_fork_in_child) != 0)
+        return wi_fail_nomem(err);
+    service.minds_forks = true;
     weir_status status = wi_loop_new(wi_clock_real(), &loop, err);
     if (status != WEIR_OK)
         return status;
@@ -61,7 +83,6 @@ static weir_status start_service(weir_error *err)
         return status;
     }
     service.loop = loop;
-    service.process = getpid();
     if (!service.stops_at_exit)
         service.stops_at_exit = atexit(stop_service) == 0;
     return WEIR_OK;

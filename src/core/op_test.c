@@ -181,8 +181,16 @@ TEST(the_service_loop_starts_once_if_at_all)
     EXPECT_INT(place_threads(), threads);
 }
 
+TEST(a_child_of_fork_has_a_service_loop_of_its_own)
+{
+    EXPECT_INT(run_on_this_thread(), WEIR_OK);
+    EXPECT_INT(place_after_fork(run_on_this_thread), WEIR_OK);
+    EXPECT_INT(run_on_this_thread(), WEIR_OK);
+}
+
 TESTS(CASE(the_service_loop_starts_once_if_at_all),
       CASE(an_operation_ends_by_itself_at_once_or_later),
       CASE(a_deadline_cancels_it_once_and_waits_for_its_end),
       CASE(cancelling_the_task_cancels_it_once), CASE(it_does_not_begin_for_a_task_that_is_to_end),
-      CASE(unless_it_has_to), CASE(ends_and_cancellations_may_meet))
+      CASE(unless_it_has_to), CASE(ends_and_cancellations_may_meet),
+      CASE(a_child_of_fork_has_a_service_loop_of_its_own))
