@@ -341,10 +341,12 @@ TEST(what_came_in_time_is_handed_out_after_the_deadline)
     while (stats_of(ex).running + stats_of(ex).pending > 1)
         usleep(1000);
     EXPECT_INT(next(map), -WEIR_TIMEDOUT);
-    for (int i = 1; i < N; i++) {
-        int number = next(map);
-        EXPECT(number == i + 1 || number == -WEIR_TIMEDOUT);
+    int number = 0;
+    for (int i = 1; i < N && number != -WEIR_END; i++) { /* a slow machine begins only some */
+        number = next(map);
+        EXPECT(number == i + 1 || number == -WEIR_TIMEDOUT || number == -WEIR_END);
     }
+    EXPECT_INT(next(map), -WEIR_END);
     weir_map_free(map);
     weir_executor_free(ex);
     free(items);
