@@ -37,10 +37,17 @@ typedef struct weir_map_options {
     weir_type result;
 } weir_map_options;
 
+#ifdef __cplusplus
 #define WEIR_MAP_OPTIONS_INIT    \
     {                            \
         sizeof(weir_map_options) \
     }
+#else
+#define WEIR_MAP_OPTIONS_INIT            \
+    {                                    \
+        .size = sizeof(weir_map_options) \
+    }
+#endif
 
 /*
  * Begins fn(items + i * item_size) for each i below n. The items are the caller's and must stay

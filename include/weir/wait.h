@@ -95,10 +95,17 @@ typedef struct weir_http_options {
     const char *bearer; /* token */
 } weir_http_options;
 
+#ifdef __cplusplus
 #define WEIR_HTTP_OPTIONS_INIT    \
     {                             \
         sizeof(weir_http_options) \
     }
+#else
+#define WEIR_HTTP_OPTIONS_INIT            \
+    {                                     \
+        .size = sizeof(weir_http_options) \
+    }
+#endif
 
 typedef struct weir_http_response weir_http_response;
 
@@ -154,10 +161,17 @@ typedef struct weir_child_options {
     int64_t grace; /* ns between TERM and KILL when it has to end; default 2 s; negative: KILL */
 } weir_child_options;
 
+#ifdef __cplusplus
 #define WEIR_CHILD_OPTIONS_INIT    \
     {                              \
         sizeof(weir_child_options) \
     }
+#else
+#define WEIR_CHILD_OPTIONS_INIT            \
+    {                                      \
+        .size = sizeof(weir_child_options) \
+    }
+#endif
 
 typedef struct weir_child_result {
     int exit_code; /* -1: ended by a signal */

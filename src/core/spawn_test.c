@@ -106,7 +106,7 @@ TEST(what_is_not_there_to_inherit_is_null)
     REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
     fflush(stdout);
     int save1 = fcntl(1, F_DUPFD_CLOEXEC, 10);
-    const char *argv[] = {"sh", "-c", "readlink /proc/$$/fd/1 >&2", NULL};
+    const char *argv[] = {"sh", "-c", "d=$(readlink /proc/$$/fd/1); echo $d >&2", NULL};
     int fds[] = {WI_SPAWN_NULL, WI_SPAWN_INHERIT, ends[1]};
     wi_spawn_options options = {.argv = argv, .fds = fds, .n_fds = 3};
     wi_exit how;
