@@ -58,7 +58,7 @@ headers() {
     local header name bad=0
     for header in include/weir/*.h tests/system/install_program.c; do
         name=weir/${header##*/}
-        echo "#include \"$name\"" >"$work/alone.c"
+        printf '#include "%s"\nextern int alone;\n' "$name" >"$work/alone.c"
         [ "${header##*.}" = h ] || cp "$header" "$work/alone.c"
         cp "$work/alone.c" "$work/alone.cc"
         for compiler in gcc clang; do
