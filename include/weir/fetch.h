@@ -15,6 +15,7 @@
 
 #include "weir/error.h"
 #include "weir/job.h"
+#include "weir/options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,17 +94,7 @@ typedef struct weir_fetch_options {
     const char *user_agent; /* "weir/VERSION" */
 } weir_fetch_options;
 
-#ifdef __cplusplus
-#define WEIR_FETCH_OPTIONS_INIT    \
-    {                              \
-        sizeof(weir_fetch_options) \
-    }
-#else
-#define WEIR_FETCH_OPTIONS_INIT            \
-    {                                      \
-        .size = sizeof(weir_fetch_options) \
-    }
-#endif
+#define WEIR_FETCH_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_fetch_options)
 
 /*
  * Makes a job. Checks every option, opens the input and reads its first rows (which may block on a

@@ -16,6 +16,7 @@
 #include "weir/group.h"
 #include "weir/job.h"
 #include "weir/map.h"
+#include "weir/options.h"
 #include "weir/version.h"
 #include "weir/wait.h"
 
