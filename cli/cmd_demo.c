@@ -85,11 +85,11 @@ static weir_status new_job(const demo *d, const demo_round *round, weir_job **jo
         .size = sizeof options,
         .urls = urls,
         .urls_len = 1,
-        .in_flight = round->in_flight ? round->in_flight : d->args->products,
-        .timeout = d->args->latency + 30 * UNITS_SEC,
-        .retries = -1,
-        .output = last ? d->args->output : NULL,
-        .write = last ? NULL : discard,
+        .job = {.in_flight = round->in_flight ? round->in_flight : d->args->products,
+                .timeout = d->args->latency + 30 * UNITS_SEC,
+                .retries = -1,
+                .output = last ? d->args->output : NULL,
+                .write = last ? NULL : discard},
     };
     return weir_fetch_new(&options, job, err);
 }

@@ -324,14 +324,14 @@ static wi_job_options options_for(uint64_t items)
 {
     return (wi_job_options){
         .choices = items,
-        .max_row = 1 << 20,
-        .write = take_rows,
-        .lanes = 2,
-        .in_flight = 100,
-        .memory = 64 << 20,
-        .retries = 3,
-        .retry_delay = WI_MILLISECOND,
-        .retry_max_delay = 4 * WI_MILLISECOND,
+        .common.max_row = 1 << 20,
+        .common.write = take_rows,
+        .common.lanes = 2,
+        .common.in_flight = 100,
+        .common.memory = 64 << 20,
+        .common.retries = 3,
+        .common.retry_delay = WI_MILLISECOND,
+        .common.retry_max_delay = 4 * WI_MILLISECOND,
         .retry_after_max = WI_SECOND,
     };
 }
@@ -389,7 +389,7 @@ static weir_job_stats run(const wi_job_options *options, fake *f, weir_job_end e
     EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
     s = expect_sound(job, f, (int64_t)options->choices);
     EXPECT_INT(s.end, end);
-    EXPECT(options->unordered || out.in_order);
+    EXPECT(options->common.unordered || out.in_order);
     weir_job_free(job);
     EXPECT(f->freed);
     EXPECT_INT(atomic_load(&f->open_lanes), 0);
@@ -412,7 +412,7 @@ TEST(unordered_items_all_come_out)
 {
     fake f = {.seed = 2, .longest = 2 * WI_MILLISECOND};
     wi_job_options o = options_for(5000);
-    o.unordered = true;
+    o.common.unordered = true;
     EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, 5000);
 }
 
@@ -431,7 +431,7 @@ TEST(sizes_around_those_of_blocks)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         fake f = {.seed = i, .longest = WI_MILLISECOND / 10};
         wi_job_options o = options_for(sizes[i]);
-        o.lanes = (int64_t)i % 4 + 1;
+        o.common.lanes = (int64_t)i % 4 + 1;
         EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, sizes[i]);
     }
 }
@@ -440,8 +440,8 @@ TEST(many_lanes)
 {
     fake f = {.seed = 4, .longest = WI_MILLISECOND, .origins = 7};
     wi_job_options o = options_for(5000);
-    o.lanes = 32;
-    o.in_flight = 40;
+    o.common.lanes = 32;
+    o.common.in_flight = 40;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_COMPLETE);
     EXPECT_INT(s.ok, 5000);
     EXPECT(s.peak_in_flight <= 40);
@@ -451,8 +451,8 @@ TEST(one_at_a_time)
 {
     fake f = {.seed = 5, .longest = WI_MILLISECOND / 20, .origins = 3};
     wi_job_options o = options_for(500);
-    o.lanes = 4;
-    o.in_flight = 1;
+    o.common.lanes = 4;
+    o.common.in_flight = 1;
     EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).peak_in_flight, 1);
 }
 
@@ -460,7 +460,7 @@ TEST(one_at_a_time_per_origin)
 {
     fake f = {.seed = 6, .longest = WI_MILLISECOND / 20, .origins = 5};
     wi_job_options o = options_for(1000);
-    o.lanes = 3;
+    o.common.lanes = 3;
     o.per_host = 1;
     EXPECT(run(&o, &f, WEIR_JOB_END_COMPLETE).peak_in_flight <= 5);
 }
@@ -469,7 +469,7 @@ TEST(a_limit_that_is_found)
 {
     fake f = {.seed = 7, .longest = WI_MILLISECOND};
     wi_job_options o = options_for(20000);
-    o.in_flight = 0;
+    o.common.in_flight = 0;
     EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, 20000);
 }
 
@@ -496,7 +496,7 @@ TEST(attempts_end)
     EXPECT_INT(s.failed, 1);
     EXPECT_INT(out.attempts[17], 4);
     fake g = {.seed = 9, .stubborn = 17, .stubborn_for = 100};
-    o.retries = 0;
+    o.common.retries = 0;
     s = run(&o, &g, WEIR_JOB_END_COMPLETE);
     EXPECT_INT(s.attempts, 100);
     EXPECT_INT(out.attempts[17], 1);
@@ -539,12 +539,12 @@ static void end_with(uint64_t seed)
     wi_random r;
     wi_random_init(&r, seed);
     wi_job_options o = options_for(1 + (uint64_t)wi_random_below(&r, 1500));
-    o.lanes = 1 + wi_random_below(&r, 5);
-    o.in_flight = wi_random_below(&r, 4) ? 1 + wi_random_below(&r, 300) : 0;
+    o.common.lanes = 1 + wi_random_below(&r, 5);
+    o.common.in_flight = wi_random_below(&r, 4) ? 1 + wi_random_below(&r, 300) : 0;
     o.per_host = wi_random_below(&r, 3) ? 0 : 1 + wi_random_below(&r, 8);
-    o.unordered = wi_random_below(&r, 2);
-    o.retries = wi_random_below(&r, 4);
-    o.memory = wi_random_below(&r, 2) ? 1 << 20 : 64 << 20;
+    o.common.unordered = wi_random_below(&r, 2);
+    o.common.retries = wi_random_below(&r, 4);
+    o.common.memory = wi_random_below(&r, 2) ? 1 << 20 : 64 << 20;
     fake f = {
         .seed = seed,
         .longest = wi_random_below(&r, 3) * WI_MILLISECOND,
@@ -558,7 +558,7 @@ static void end_with(uint64_t seed)
     f.body = wi_random_below(&r, 2) ? 40000 : 0;
     f.piece = 10000;
     bool fail_fast = wi_random_below(&r, 4) == 0;
-    o.fail_fast = fail_fast;
+    o.common.fail_fast = fail_fast;
     int before = atomic_load(&test_failures);
     weir_job *job = make(&o, &f);
     if (!job)
@@ -567,7 +567,7 @@ static void end_with(uint64_t seed)
     EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
     EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
     weir_job_stats s = expect_sound(job, &f, (int64_t)o.choices);
-    EXPECT(o.unordered || out.in_order);
+    EXPECT(o.common.unordered || out.in_order);
     EXPECT(s.end != WEIR_JOB_END_COMPLETE || s.cancelled + s.not_started == 0);
     weir_job_free(job);
     EXPECT_INT(atomic_load(&f.open_lanes), 0);
@@ -629,7 +629,7 @@ TEST(the_deadline_ends_a_job)
 {
     fake f = {.seed = 15, .longest = 3600 * WI_SECOND};
     wi_job_options o = options_for(1000);
-    o.deadline = 10 * WI_MILLISECOND;
+    o.common.deadline = 10 * WI_MILLISECOND;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_DEADLINE);
     EXPECT_INT(s.cancelled + s.not_started + s.ok, 1000);
 }
@@ -638,8 +638,8 @@ TEST(the_first_failure_ends_a_job)
 {
     fake f = {.seed = 16, .stubborn = 200, .stubborn_for = 100};
     wi_job_options o = options_for(100000);
-    o.fail_fast = true;
-    o.retries = 0;
+    o.common.fail_fast = true;
+    o.common.retries = 0;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_FAILFAST);
     EXPECT_INT(s.failed, 1);
 }
@@ -663,8 +663,8 @@ TEST(an_output_that_is_full_ends_a_job)
 {
     fake f = {.seed = 18, .longest = WI_MILLISECOND};
     wi_job_options o = options_for(50000);
-    o.write = NULL;
-    o.output = "/dev/full";
+    o.common.write = NULL;
+    o.common.output = "/dev/full";
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     weir_error err = {0};
@@ -682,7 +682,7 @@ TEST(free_in_the_midst)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         fake f = {.seed = seed, .longest = 3 * WI_MILLISECOND, .fail_percent = 20};
         wi_job_options o = options_for(2000);
-        o.lanes = 1 + (int64_t)seed % 4;
+        o.common.lanes = 1 + (int64_t)seed % 4;
         weir_job *job = make(&o, &f);
         REQUIRE(job != NULL);
         EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
@@ -732,7 +732,7 @@ TEST(a_plan)
 {
     fake f = {.seed = 21, .origins = 3, .bad_percent = 50};
     wi_job_options o = options_for(1000);
-    o.rate = 100;
+    o.common.rate = 100;
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     weir_job_plan plan;
@@ -764,10 +764,10 @@ static void with_little_memory(bool unordered, uint64_t stubborn, int lanes)
               .stubborn = stubborn,
               .stubborn_for = 3};
     wi_job_options o = options_for(400);
-    o.unordered = unordered;
-    o.lanes = lanes;
-    o.in_flight = 64;
-    o.memory = 8 * MIB;
+    o.common.unordered = unordered;
+    o.common.lanes = lanes;
+    o.common.in_flight = 64;
+    o.common.memory = 8 * MIB;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_COMPLETE);
     EXPECT(s.ok > 390);
     /* An awaited item a lane, and what several lanes took at the same moment. */
@@ -792,9 +792,9 @@ TEST(bodies_beyond_the_budget)
     for (int unordered = 0; unordered < 2; unordered++) {
         fake f = {.seed = 23, .body = 3 * MIB, .piece = MIB / 4, .longest = WI_MILLISECOND};
         wi_job_options o = options_for(60);
-        o.unordered = unordered;
-        o.lanes = 3;
-        o.memory = 1 * MIB;
+        o.common.unordered = unordered;
+        o.common.lanes = 3;
+        o.common.memory = 1 * MIB;
         EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, 60);
     }
 }
@@ -816,7 +816,7 @@ TEST(rows_of_an_input)
     REQUIRE(folder_begin());
     fake f = {.seed = 24, .longest = WI_MILLISECOND, .fail_percent = 10};
     wi_job_options o = options_for(3);
-    o.input = put_rows("rows.ndjson", 3000, 2000);
+    o.common.input = put_rows("rows.ndjson", 3000, 2000);
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
@@ -847,10 +847,10 @@ static void with_new_column(const char *output, const char *errors)
     fake f = {.seed = 25};
     wi_job_options o = options_for(1);
     weir_job_stats s;
-    o.input = put_rows("rows.ndjson", 1000, 900);
-    o.write = NULL;
-    o.output = in_folder(output);
-    o.errors = errors ? in_folder(errors) : NULL;
+    o.common.input = put_rows("rows.ndjson", 1000, 900);
+    o.common.write = NULL;
+    o.common.output = in_folder(output);
+    o.common.errors = errors ? in_folder(errors) : NULL;
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     weir_error err = {0};
@@ -873,8 +873,8 @@ static void with_all_failed(void)
 {
     fake f = {.seed = 26, .fatal_percent = 100};
     wi_job_options o = options_for(1);
-    o.input = put_rows("rows.ndjson", 1000, 500);
-    o.errors = in_folder("all.csv");
+    o.common.input = put_rows("rows.ndjson", 1000, 500);
+    o.common.errors = in_folder("all.csv");
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
