@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "template_internal.h"
+#include "template_command.h"
 #include "text.h"
 
 enum { NAME_MAX_BYTES = 255 };
@@ -83,6 +83,11 @@ static weir_status put_text(const expansion *e, size_t start, const char *bytes,
     case WI_PLACE_HEADER:
         if (has_line_break(bytes, len))
             return refuse(e, "holds a line break or NUL, which a header cannot hold");
+        break;
+    case WI_PLACE_WORD:
+    case WI_PLACE_SHELL:
+        if (memchr(bytes, '\0', len))
+            return refuse(e, "holds a NUL, which no argument can");
         break;
     case WI_PLACE_RAW:
         break;
@@ -249,6 +254,20 @@ static weir_status put_choice(const expansion *e, size_t start)
     return put_chosen(e, start, url, &url->segments[url->choices[e->segment->chosen]]);
 }
 
+/* {}: the one list there is, or the one column of the row. */
+static weir_status put_value(const expansion *e, size_t start)
+{
+    const wi_template *lists = e->scope->url;
+    if (lists)
+        return put_chosen(e, start, lists, &lists->segments[lists->choices[0]]);
+    const wi_batch *batch = e->scope->batch;
+    if (!batch || wi_schema_columns(wi_batch_schema(batch)) != 1)
+        return wi_fail(e->err, WEIR_INVALID,
+                       "the row has not one column, which {} could stand for");
+    wi_cell cell = wi_batch_cell(batch, e->scope->row, 0);
+    return cell.kind == WI_ABSENT ? WEIR_OK : put_cell(e, start, &cell);
+}
+
 static weir_status put_segment(const expansion *e, size_t start)
 {
     const wi_segment *s = e->segment;
@@ -270,6 +289,8 @@ static weir_status put_segment(const expansion *e, size_t start)
     case WI_HOLE_RANGE:
     case WI_HOLE_LIST:
         return put_chosen(e, start, e->t, s);
+    case WI_HOLE_VALUE:
+        return put_value(e, start);
     }
     return WEIR_INTERNAL;
 }
@@ -298,6 +319,9 @@ static weir_status fill(expansion *e, wi_buf *shown)
         weir_status status = put_segment(e, start);
         if (status)
             return status;
+        wi_template_cut(e->out, before, e->segment->part);
+        if (e->segment->place == WI_PLACE_SHELL && e->segment->hole != WI_HOLE_TEXT)
+            wi_template_quote(e->out, before);
         if (e->segment->place == WI_PLACE_PATH && e->segment->hole != WI_HOLE_TEXT &&
             e->out->len == before)
             wi_buf_putc(e->out, '_');
