@@ -8,8 +8,7 @@
 
 #include "weir/version.h"
 
-#define MAN_DATE "2026-11-22" /* of this version's texts */
-#define TEXT_COLUMN 31        /* where the short help's texts begin */
+#define TEXT_COLUMN 31 /* where the short help's texts begin */
 #define LONG_INDENT 8
 
 void help_option_name(char *dst, size_t size, const option *o, bool align)
@@ -381,7 +380,7 @@ void help_man(FILE *out, const command *cmd)
 {
     fputs(".TH ", out);
     roff_page_name(out, cmd, true);
-    fprintf(out, " 1 %s \"weir %s\" \"Weir\"\n.SH NAME\n", MAN_DATE, weir_version());
+    fprintf(out, " 1 %s \"weir %s\" \"Weir\"\n.SH NAME\n", MANUALS_DATE, weir_version());
     roff_page_name(out, cmd, false);
     fputs(" \\- ", out);
     roff_string(out, cmd->summary);

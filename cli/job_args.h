@@ -53,7 +53,9 @@ extern const char *const job_progress_choices[];
      AT_JOB(options.output), .help = "write rows there (default standard output)",                 \
      .more = "The file appears under its name when the run is complete."},                         \
     {.name = "format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT_JOB(format),                     \
-     .choices = job_formats, .help = "as ndjson or csv (default by suffix)"},                      \
+     .choices = job_formats, .help = "as ndjson or csv (default by suffix)",                       \
+     .more = "CSV has no escapes: in files and pipes every byte stays as it is. Where its rows "   \
+             "go to a terminal, control characters are shown as \\x1B or \\n."},                   \
     {.name = "errors", .arg = "FILE", .kind = OPTION_STRING, AT_JOB(options.errors),               \
      .help = "write failed rows there, not to the others"},                                        \
     {.name = "unordered", .kind = OPTION_FLAG, AT_JOB(options.unordered), .negatable = true,       \

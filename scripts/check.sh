@@ -81,7 +81,7 @@ scripts() {
 }
 
 manuals() {
-    mandoc -T lint -W warning man/*.[1-9] "$build"/man/*.[1-9]
+    mandoc -T lint -W warning "$build"/man/*.[1-9]
 }
 
 # Words that would send a reader to nowhere: every file the documents point to must be there.

@@ -134,6 +134,19 @@ size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len)
     return written;
 }
 
+void wi_text_append_printable(wi_buf *out, const char *bytes, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    const unsigned char *end = at + len;
+    while (at < end) {
+        char piece[PIECE_SIZE];
+        size_t used;
+        size_t n = printable_piece(piece, at, (size_t)(end - at), &used);
+        wi_buf_append(out, piece, n);
+        at += used;
+    }
+}
+
 static bool is_unreserved(unsigned char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||

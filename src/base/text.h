@@ -26,6 +26,9 @@ void wi_utf8_append_lossy(wi_buf *out, const char *bytes, size_t len);
  */
 size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len);
 
+/* The same, without an end. */
+void wi_text_append_printable(wi_buf *out, const char *bytes, size_t len);
+
 /* RFC 3986: everything but the unreserved characters as %XX. */
 void wi_text_append_percent(wi_buf *out, const char *bytes, size_t len);
 

@@ -72,6 +72,10 @@ static void expect_printable(const char *bytes, size_t len, const char *want)
     size_t n = wi_text_printable(text, sizeof text, bytes, len);
     EXPECT_STR(text, want);
     EXPECT_INT(n, strlen(want));
+    wi_buf endless = WI_BUF_INIT;
+    wi_text_append_printable(&endless, bytes, len);
+    EXPECT_STR(wi_buf_cstr(&endless), want);
+    wi_buf_fini(&endless);
 }
 
 TEST(printable_names_what_a_terminal_would_obey)

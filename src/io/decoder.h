@@ -5,7 +5,8 @@
  * 16 MiB for br and 32 KiB for the other two. All members of gzip and all frames of zstd are read;
  * zeros after a gzip member are padding, and anything else that follows the end is damage, since
  * half a document followed by something else should not pass for a whole one. What comes of the
- * data, and the first thing that is wrong with them, do not depend on the pieces in which they come.
+ * data, and the first thing that is wrong with them, do not depend on the pieces in which they
+ * come.
  *
  * A decoder belongs to one thread at a time.
  */

@@ -125,6 +125,11 @@ weir_status wi_output_open(const char *path, wi_output **out, weir_error *err)
 
 /* ---- writing ---- */
 
+bool wi_output_is_terminal(const wi_output *output)
+{
+    return isatty(output->fd) == 1;
+}
+
 /* 0, or the errno. */
 static int write_all(int fd, const char *bytes, size_t len)
 {

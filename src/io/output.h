@@ -23,6 +23,9 @@ weir_status wi_output_open(const char *path, wi_output **out, weir_error *err);
 /* Would the two paths be the same regular file, whatever links lead there? */
 bool wi_output_is_same(const char *a, const char *b);
 
+/* Is it a terminal, where somebody looks at it? */
+bool wi_output_is_terminal(const wi_output *output);
+
 /* All of it or an error; WEIR_CLOSED when the reader of a pipe has gone (SIGPIPE is the caller's
  * to ignore). After a failure the file holds at most a part of these bytes: see wi_output_keep. */
 weir_status wi_output_write(wi_output *output, const char *bytes, size_t len, weir_error *err);

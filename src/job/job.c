@@ -331,6 +331,7 @@ static weir_status open_input(weir_job *job, weir_error *err)
         .input = o->input,
         .max_row = (size_t)o->max_row,
         .choices = job->options.choices,
+        .budget = &job->budget,
         .poke = on_source_poke,
         .poke_arg = job,
     };

@@ -4,7 +4,9 @@
  * The engine has everything that is the same for all of them: admission, rate, retry, deadlines,
  * order, accounting, progress. A kind says what its rows look like, how an item starts and is
  * cancelled, and what came of it. `job` is the kind's own description of the whole job, made by it
- * and only read while the job runs; `state` is what it keeps per lane.
+ * and only read while the job runs; `state` is what it keeps per lane. A lane may be closed while
+ * its last items are still on their way to the output: emit, save, release and describe get no
+ * `state`, and must not follow a pointer to it that start or prepare kept in the item.
  */
 #ifndef WI_KIND_H
 #define WI_KIND_H

@@ -36,6 +36,8 @@ weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_erro
         status = wi_row_writer_optional(sink->writer, options->optional[i], err);
     if (status == WEIR_OK && options->path)
         status = wi_output_open(options->path, &sink->output, err);
+    if (status == WEIR_OK && sink->output && wi_output_is_terminal(sink->output))
+        wi_row_writer_for_terminal(sink->writer);
     if (status != WEIR_OK) {
         wi_sink_free(sink);
         return status;

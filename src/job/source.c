@@ -1,6 +1,7 @@
 /*
  * source.c: see source.h. Its invariant: numbers are given out without gaps, under the lock, in the
- * order of the input; at most READ_AHEAD batches wait to be taken.
+ * order of the input; at most READ_AHEAD batches wait to be taken, and the budget is charged with
+ * them until they are taken whole.
  */
 #include "source.h"
 
@@ -15,6 +16,7 @@ enum {
     READ_AHEAD = 16,
     ROWS_PER_BATCH = 128,
     CHUNK = 64 << 10,
+    AHEAD_SHARE = 8, /* of the budget: one part in so many */
 };
 #define MOST_CHOICES ((uint64_t)1 << 32) /* of each row, so that no count can overflow */
 
@@ -33,6 +35,7 @@ struct wi_source {
     wi_batch *ahead[READ_AHEAD];
     size_t ahead_first;
     size_t ahead_len;
+    int64_t ahead_bytes;
     uint64_t index;  /* in the items of the batch at the front, or of all choices */
     uint64_t number; /* of the next item */
     int64_t rows_read;
@@ -66,15 +69,35 @@ static weir_status read_batch(wi_source *source, wi_batch **out, weir_error *err
     }
 }
 
+static void charge(wi_source *source, int64_t bytes)
+{
+    source->ahead_bytes += bytes;
+    if (source->options.budget)
+        wi_budget_take(source->options.budget, bytes);
+}
+
+/* What waits for room is waited for by nobody who could make it: lanes take what is there, however
+ * short memory is, as soon as they have nothing else. */
+static bool has_room(const wi_source *source, int64_t bytes)
+{
+    const wi_budget *budget = source->options.budget;
+    if (source->ahead_len == 0)
+        return true;
+    return source->ahead_len < READ_AHEAD &&
+           (!budget || source->ahead_bytes + bytes <= budget->limit / AHEAD_SHARE);
+}
+
 static bool put_ahead(wi_source *source, wi_batch *batch)
 {
+    int64_t bytes = (int64_t)wi_batch_bytes(batch);
     pthread_mutex_lock(&source->lock);
-    while (source->ahead_len == READ_AHEAD && !source->stopped)
+    while (!has_room(source, bytes) && !source->stopped)
         pthread_cond_wait(&source->room, &source->lock);
     bool stopped = source->stopped;
     bool poke = source->hungry && !stopped;
     if (!stopped) {
         source->ahead[(source->ahead_first + source->ahead_len++) % READ_AHEAD] = batch;
+        charge(source, bytes);
         source->rows_read += (int64_t)wi_batch_rows(batch);
         source->hungry = false;
     }
@@ -169,8 +192,6 @@ void wi_source_free(wi_source *source)
     if (!source)
         return;
     wi_source_join(source);
-    for (size_t i = 0; i < source->ahead_len; i++)
-        wi_batch_unref(source->ahead[(source->ahead_first + i) % READ_AHEAD]);
     wi_batch_unref(source->first);
     wi_reader_free(source->reader);
     wi_input_close(source->input);
@@ -198,10 +219,23 @@ weir_status wi_source_start(wi_source *source, weir_error *err)
     return status;
 }
 
+/* Takes the batch at the front away. */
+static wi_batch *shift(wi_source *source)
+{
+    wi_batch *batch = source->ahead[source->ahead_first];
+    source->ahead_first = (source->ahead_first + 1) % READ_AHEAD;
+    source->ahead_len--;
+    charge(source, -(int64_t)wi_batch_bytes(batch));
+    pthread_cond_signal(&source->room);
+    return batch;
+}
+
 void wi_source_stop(wi_source *source)
 {
     pthread_mutex_lock(&source->lock);
     source->stopped = true;
+    while (source->ahead_len)
+        wi_batch_unref(shift(source));
     pthread_cond_signal(&source->room);
     pthread_mutex_unlock(&source->lock);
     if (source->input)
@@ -237,11 +271,8 @@ static bool cut_from_front(wi_source *source, wi_block *block)
         block->batch = wi_batch_ref(batch);
         return true;
     }
-    block->batch = batch;
+    block->batch = shift(source);
     source->index = 0;
-    source->ahead_first = (source->ahead_first + 1) % READ_AHEAD;
-    source->ahead_len--;
-    pthread_cond_signal(&source->room);
     return true;
 }
 

@@ -3,7 +3,8 @@
  *
  * An input row makes `choices` items (the combinations of a URL's ranges; 1 for most). With no
  * input, the choices are all there is. An input is read by a thread of the source's own, a bounded
- * number of blocks ahead; any lane takes blocks.
+ * number of batches ahead, and no more of them than fit into an eighth of the memory budget, beyond
+ * the first; any lane takes blocks.
  */
 #ifndef WI_SOURCE_H
 #define WI_SOURCE_H
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "budget.h"
 #include "error.h"
 #include "reader.h"
 
@@ -24,6 +26,7 @@ typedef struct wi_source_options {
     wi_format format;
     size_t max_row;
     uint64_t choices;
+    wi_budget *budget;       /* charged with what is read ahead; NULL: none */
     void (*poke)(void *arg); /* any thread: blocks have come, or the end */
     void *poke_arg;
 } wi_source_options;

@@ -5,6 +5,7 @@
 #include "source.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <zlib.h>
 
 #include "folder.h"
@@ -243,6 +244,39 @@ TEST(read_by_the_caller)
     folder_end();
 }
 
+/* What is read ahead is charged, no more than an eighth beyond the first batch, and given back when
+ * it is taken or when the source is stopped. */
+TEST(the_budget)
+{
+    REQUIRE(folder_begin());
+    wi_budget budget = {.limit = 8 << 10}; /* an eighth is less than a batch of 128 rows */
+    wi_source_options options = options_for(numbered_lines("lines", 20000), 1);
+    options.budget = &budget;
+    for (int stop = 0; stop < 2; stop++) {
+        wi_source *source = NULL;
+        wi_block block;
+        int64_t taken = 0;
+        REQUIRE(wi_source_new(&options, &source, NULL) == WEIR_OK);
+        EXPECT(wi_source_start(source, NULL) == WEIR_OK);
+        /* Time to read on for a source that would; one that does not is never found too slow. */
+        for (int i = 0; i < 20000 && numbers(source).read <= 128; i++)
+            sched_yield();
+        while (!(stop && taken >= 1000) && take(source, &block)) {
+            taken += block.count;
+            int64_t ahead = numbers(source).read - taken;
+            EXPECT(ahead <= 128);
+            EXPECT(ahead == 0 || budget.used > 0);
+            wi_batch_unref(block.batch);
+        }
+        if (stop)
+            wi_source_stop(source);
+        EXPECT_INT(budget.used, 0);
+        EXPECT_INT(taken, stop ? 1024 : 20000);
+        wi_source_free(source);
+    }
+    folder_end();
+}
+
 TEST(estimates)
 {
     REQUIRE(folder_begin());
@@ -412,6 +446,6 @@ __attribute__((constructor)) static void watch(void)
 }
 
 TESTS(CASE(choices_alone), CASE(rows_by_choices), CASE(what_is_known_of_the_columns_of_no_rows),
-      CASE(read_by_the_caller), CASE(estimates), CASE(more_items_than_numbers),
+      CASE(read_by_the_caller), CASE(the_budget), CASE(estimates), CASE(more_items_than_numbers),
       CASE(stop_while_the_input_waits), CASE(stop_in_the_midst), CASE(an_input_that_breaks_off),
       CASE(inputs_that_cannot_be_read), CASE(survives_lack_of_memory))

@@ -81,9 +81,21 @@ static void put_cell(wi_row_writer *writer, wi_buf *out, const wi_cell *cell)
     }
 }
 
+/* Ends the row that began at `mark`. */
+static void end_row(wi_row_writer *writer, wi_buf *out, size_t mark)
+{
+    if (writer->terminal && !out->failed && out->len > mark) {
+        wi_buf_clear(&writer->scratch);
+        wi_text_append_printable(&writer->scratch, out->data + mark, out->len - mark);
+        out->len = mark;
+        wi_buf_append(out, writer->scratch.data, writer->scratch.len);
+    }
+    wi_buf_putc(out, '\n');
+}
+
 static void put_header(wi_row_writer *writer, const wi_schema *schema, wi_buf *out)
 {
-    (void)writer;
+    size_t mark = out->len;
     size_t n = wi_schema_columns(schema);
     for (size_t i = 0; i < n; i++) {
         wi_name name = wi_schema_name(schema, i);
@@ -96,7 +108,7 @@ static void put_header(wi_row_writer *writer, const wi_schema *schema, wi_buf *o
         else
             put_text(out, name.bytes, name.len);
     }
-    wi_buf_putc(out, '\n');
+    end_row(writer, out, mark);
 }
 
 static weir_status prepare(wi_row_writer *writer, const wi_schema *schema, weir_error *err)
@@ -153,7 +165,7 @@ static weir_status put_row(wi_row_writer *writer, const wi_batch *batch, size_t 
     }
     if (n == 1 && out->len == mark)
         wi_buf_append(out, "\"\"", 2); /* an empty line would be no row to many readers */
-    wi_buf_putc(out, '\n');
+    end_row(writer, out, mark);
     return WEIR_OK;
 }
 

@@ -34,6 +34,11 @@ void wi_row_writer_free(wi_row_writer *writer)
     free(writer);
 }
 
+void wi_row_writer_for_terminal(wi_row_writer *writer)
+{
+    writer->terminal = true;
+}
+
 static void forget_plans(wi_row_writer *writer)
 {
     wi_schema_unref(writer->schema);
@@ -123,7 +128,7 @@ weir_status wi_row_writer_header(wi_row_writer *writer, wi_schema *schema, wi_bu
     if (out->failed)
         return wi_fail_nomem(err);
     write_header(writer, schema, out);
-    if (!out->failed)
+    if (!out->failed && !writer->scratch.failed)
         return WEIR_OK;
     take_back(writer, had_header, out, mark);
     return wi_fail_nomem(err);

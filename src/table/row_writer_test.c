@@ -98,6 +98,31 @@ TEST(ndjson_holds_nothing_a_terminal_obeys)
     wi_batch_unref(batch);
 }
 
+/* Elsewhere it is the bytes that count. */
+TEST(csv_for_a_terminal_neither)
+{
+    static const char *const names[] = {"k\x1B", "j", "s"};
+    wi_row_writer *writer = NULL;
+    wi_buf out = WI_BUF_INIT;
+    wi_batch *batch = batch_of(names, 3);
+    put_text(batch, 0, WI_STRING, "\x1B[2J\x7F\xC2\x9B");
+    put_text(batch, 1, WI_JSON, "\"a\\n\\u001b\xE2\x80\xAE\"");
+    put_text(batch, 2, WI_STRING, "gr\xC3\xBCn, \"ja\"");
+    wi_batch_end_row(batch, NULL);
+    expect_written(WI_FORMAT_CSV, batch,
+                   "k\x1B,j,s\n\x1B[2J\x7F\xC2\x9B,\"a\n\x1B\xE2\x80\xAE\",\"gr\xC3\xBCn, "
+                   "\"\"ja\"\"\"\n");
+    REQUIRE(wi_row_writer_new(WI_FORMAT_CSV, &writer, NULL) == WEIR_OK);
+    wi_row_writer_for_terminal(writer);
+    EXPECT_INT(wi_row_writer_append(writer, batch, &out, NULL), WEIR_OK);
+    EXPECT_STR(wi_buf_cstr(&out),
+               "k\\x1B,j,s\n\\x1B[2J\\x7F\\u{009B},\"a\\n\\x1B\\u{202E}\",\"gr\xC3\xBCn, "
+               "\"\"ja\"\"\"\n");
+    wi_buf_fini(&out);
+    wi_row_writer_free(writer);
+    wi_batch_unref(batch);
+}
+
 TEST(doubles_have_three_decimals_at_most)
 {
     static const struct {
@@ -243,13 +268,15 @@ TEST(a_full_buffer_stays_as_it_was)
     wi_row_writer_free(writer);
 }
 
-static weir_status write_all(wi_format format, const wi_batch *batch)
+static weir_status write_all(wi_format format, bool terminal, const wi_batch *batch)
 {
     wi_row_writer *writer = NULL;
     wi_buf out = WI_BUF_INIT;
     weir_status status = wi_row_writer_new(format, &writer, NULL);
     if (!status)
         status = wi_row_writer_optional(writer, "hint", NULL);
+    if (!status && terminal)
+        wi_row_writer_for_terminal(writer);
     if (!status) {
         status = wi_row_writer_append(writer, batch, &out, NULL);
         EXPECT(status == WEIR_OK || (out.len == 0 && !out.failed));
@@ -262,8 +289,9 @@ static weir_status write_all(wi_format format, const wi_batch *batch)
 TEST(writing_survives_lack_of_memory)
 {
     wi_batch *batch = one_of_each();
-    TORTURE(write_all(WI_FORMAT_NDJSON, batch));
-    TORTURE(write_all(WI_FORMAT_CSV, batch));
+    TORTURE(write_all(WI_FORMAT_NDJSON, false, batch));
+    TORTURE(write_all(WI_FORMAT_CSV, false, batch));
+    TORTURE(write_all(WI_FORMAT_CSV, true, batch));
     wi_batch_unref(batch);
 }
 
@@ -278,7 +306,7 @@ TEST(other_formats_are_refused)
     wi_row_writer_free(NULL);
 }
 
-TESTS(CASE(ndjson_has_every_kind), CASE(csv_has_every_kind),
+TESTS(CASE(csv_for_a_terminal_neither), CASE(ndjson_has_every_kind), CASE(csv_has_every_kind),
       CASE(ndjson_holds_nothing_a_terminal_obeys), CASE(doubles_have_three_decimals_at_most),
       CASE(csv_matches_columns_by_name), CASE(ndjson_takes_any_schema_after_another),
       CASE(a_header_alone_is_written_once), CASE(a_full_buffer_stays_as_it_was),

@@ -6,8 +6,8 @@
  * binary is base64; an infinite double is null. CSV: a header from the first batch's schema,
  * columns matched by name after that; a column that the header lacks is WEIR_INVALID if any of its
  * cells has a value. Absent and null are empty; a JSON string is its characters, other JSON its
- * text; CSV has no escapes, so control characters stay what they are. Doubles have three decimals
- * at most in both formats. Not thread-safe.
+ * text; CSV has no escapes, so control characters stay what they are, save on a terminal. Doubles
+ * have three decimals at most in both formats. Not thread-safe.
  */
 #ifndef WI_WRITER_H
 #define WI_WRITER_H
@@ -21,6 +21,10 @@ typedef struct wi_row_writer wi_row_writer;
 
 weir_status wi_row_writer_new(wi_format format, wi_row_writer **out, weir_error *err);
 void wi_row_writer_free(wi_row_writer *writer);
+
+/* For people to look at: control characters in CSV, line ends within a row too, are shown as
+ * wi_text_printable shows them. NDJSON never has any. */
+void wi_row_writer_for_terminal(wi_row_writer *writer);
 
 /* Null cells of this column (by name) are left out of NDJSON objects. */
 weir_status wi_row_writer_optional(wi_row_writer *writer, const char *column, weir_error *err);

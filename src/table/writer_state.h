@@ -33,6 +33,7 @@ typedef struct wi_column_plan {
 
 struct wi_row_writer {
     const wi_writer_kind *kind;
+    bool terminal;
     wi_schema *schema; /* that plans were made for; NULL: none yet */
     wi_schema *header; /* that the header was written for; NULL: not yet */
     wi_buf optional;   /* names, each with its NUL */

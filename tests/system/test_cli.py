@@ -437,6 +437,17 @@ def test_rows_on_the_terminal_are_not_mixed_with_progress(weir, mock, processes)
     assert len(parse_rows(("\n".join(rows) + "\n").encode())) == 30
 
 
+def test_csv_on_the_terminal_holds_nothing_it_would_obey(weir, api, processes):
+    body = "a\x1b[2Jb\u009bc\nd".encode()
+    server = api((200, {"Content-Type": "text/plain"}, body))
+    args = ["fetch", server.url + "/x", "--format", "csv", "-q"]
+    code, shown, _ = on_terminal(weir, processes, *args, also_rows=True)
+    assert code == 0 and "\x1b" not in shown and "\u009b" not in shown
+    assert shown.count("\n") == 2  # the header and one row
+    assert r'"a\x1B[2Jb\u{009B}c\nd"' in shown
+    assert body in weir(*args).stdout
+
+
 @pytest.mark.parametrize("args,env", [(["--progress", "none"], {}), ([], {"TERM": "dumb"})])
 def test_a_terminal_without_progress(weir, mock, processes, args, env):
     server = mock("--latency", "150ms")
