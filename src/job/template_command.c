@@ -90,9 +90,12 @@ void wi_template_cut(wi_buf *out, size_t from, wi_part part)
 {
     if (out->failed || part == WI_PART_ALL)
         return;
-    wi_span span = find_part(out->data + from, out->len - from, part);
-    memmove(out->data + from, out->data + from + span.at, span.len);
-    out->len = from + span.len;
+    wi_span span = {0};
+    if (out->len > from) { /* else there may be no data at all */
+        span = find_part(out->data + from, out->len - from, part);
+        memmove(out->data + from, out->data + from + span.at, span.len);
+        out->len = from + span.len;
+    }
     if (part == WI_PART_FOLDER && span.len == 0)
         wi_buf_putc(out, '.');
 }

@@ -72,6 +72,7 @@ TEST(placeholders_of_a_value)
     EXPECT_STR(word("{/.}", "a/b/c.tar.gz"), "c.tar");
     EXPECT_STR(word("{file}={file/.}:{#}", "x/y.z"), "x/y.z=y:12");
     EXPECT_STR(word("{}", ""), "");
+    EXPECT_STR(word("{//}", ""), ".");
 }
 
 TEST(braces_that_are_text)
