@@ -34,7 +34,9 @@ extern "C" {
     X(AGAIN, "not now, try again")                \
     X(CLOSED, "closed")                           \
     X(UNSUPPORTED, "not supported here")          \
-    X(INTERNAL, "internal error")
+    X(INTERNAL, "internal error")                 \
+    X(END, "no more")                             \
+    X(BROKEN, "worker lost")
 
 typedef enum weir_status {
 #define WEIR_STATUS_ENUM(name, text) WEIR_##name,

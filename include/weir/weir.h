@@ -7,9 +7,16 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
+#include "weir/channel.h"
 #include "weir/error.h"
+#include "weir/executor.h"
 #include "weir/fetch.h"
+#include "weir/fiber.h"
+#include "weir/future.h"
+#include "weir/group.h"
 #include "weir/job.h"
+#include "weir/map.h"
 #include "weir/version.h"
+#include "weir/wait.h"
 
 #endif

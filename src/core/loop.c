@@ -15,6 +15,15 @@ enum {
     DEFERRED_PER_TURN = 4096, /* then descriptors get their turn again */
 };
 
+typedef struct attached attached;
+
+struct attached {
+    attached *older;
+    const void *key;
+    void *value;
+    void (*release)(void *value);
+};
+
 struct wi_loop {
     wi_clock *clock;
     int64_t now;
@@ -26,6 +35,7 @@ struct wi_loop {
     wi_list deferred;
     _Atomic(wi_post *) inbox; /* a stack, newest first */
     wi_watch inbox_watch;
+    attached *newest;
     int event_count;
     struct epoll_event events[EVENTS_PER_TURN];
 };
@@ -37,13 +47,8 @@ static void wake(wi_loop *loop)
         continue;
 }
 
-static void read_inbox(wi_watch *watch, uint32_t events)
+void wi_loop_take_posts(wi_loop *loop)
 {
-    (void)events;
-    wi_loop *loop = watch->loop;
-    uint64_t count;
-    while (read(watch->fd, &count, sizeof count) < 0 && errno == EINTR)
-        continue;
     wi_post *newest = atomic_exchange(&loop->inbox, NULL);
     wi_post *oldest = NULL;
     while (newest) {
@@ -58,6 +63,15 @@ static void read_inbox(wi_watch *watch, uint32_t events)
         oldest->fn(oldest);
         oldest = next;
     }
+}
+
+static void read_inbox(wi_watch *watch, uint32_t events)
+{
+    (void)events;
+    uint64_t count;
+    while (read(watch->fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    wi_loop_take_posts(watch->loop);
 }
 
 weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err)
@@ -88,10 +102,22 @@ weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err)
     return WEIR_OK;
 }
 
+/* One may use an older one until its own end, so each is taken off just before it is freed. */
+static void free_attached(wi_loop *loop)
+{
+    attached *object;
+    while ((object = loop->newest)) {
+        loop->newest = object->older;
+        object->release(object->value);
+        free(object);
+    }
+}
+
 void wi_loop_free(wi_loop *loop)
 {
     if (!loop)
         return;
+    free_attached(loop);
     wi_list_remove(&loop->inbox_watch.dirty);
     close(loop->inbox_watch.fd);
     close(loop->epoll_fd);
@@ -113,6 +139,24 @@ void wi_loop_stop(wi_loop *loop)
 {
     atomic_store(&loop->stopped, true);
     wake(loop);
+}
+
+void *wi_loop_get(wi_loop *loop, const void *key)
+{
+    for (attached *object = loop->newest; object; object = object->older)
+        if (object->key == key)
+            return object->value;
+    return NULL;
+}
+
+bool wi_loop_attach(wi_loop *loop, const void *key, void *value, void (*release)(void *value))
+{
+    attached *object = malloc(sizeof *object);
+    if (!object)
+        return false;
+    *object = (attached){.older = loop->newest, .key = key, .value = value, .release = release};
+    loop->newest = object;
+    return true;
 }
 
 bool wi_timer_init(wi_timer *timer, wi_loop *loop, void (*fn)(wi_timer *timer))
@@ -157,6 +201,21 @@ void wi_watch_want(wi_watch *watch, uint32_t events)
     watch->wanted = events;
     if (wi_list_empty(&watch->dirty))
         wi_list_append(&watch->loop->dirty, &watch->dirty);
+}
+
+int wi_watch_once(wi_watch *watch, uint32_t events)
+{
+    int epoll_fd = watch->loop->epoll_fd;
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = watch};
+    if (watch->armed && epoll_ctl(epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) == 0)
+        return 0;
+    if (watch->armed && errno != ENOENT)
+        return errno;
+    watch->armed = 0; /* it was closed, and this is another one */
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) != 0)
+        return errno;
+    watch->armed = event.events;
+    return 0;
 }
 
 void wi_watch_fini(wi_watch *watch)

@@ -30,7 +30,10 @@ typedef struct wi_post wi_post;
 
 weir_status wi_loop_new(wi_clock *clock, wi_loop **out, weir_error *err);
 
-/* The loop must not be running, and no timer or watch may be left in it. NULL is fine. */
+/*
+ * Frees what is attached to it, newest first, and it. On the thread that ran it, which does not run
+ * it now; no timer or watch may be left in it but those of attached objects. NULL is fine.
+ */
 void wi_loop_free(wi_loop *loop);
 
 /* Turns until wi_loop_stop; fails only if the kernel's epoll does. */
@@ -45,6 +48,17 @@ void wi_loop_stop(wi_loop *loop);
 /* The time as of this turn, and the time this very moment. */
 int64_t wi_loop_now(const wi_loop *loop);
 int64_t wi_loop_clock(const wi_loop *loop);
+
+/* ---- attached objects: of which each loop has its own, such as an HTTP client ---- */
+
+/* What was attached under this key, NULL if nothing was. A key is an address nobody else uses. */
+void *wi_loop_get(wi_loop *loop, const void *key);
+
+/*
+ * Has wi_loop_free call release(value), while timers and watches can still be ended. Each key once.
+ * False: no memory, and the value is still the caller's.
+ */
+bool wi_loop_attach(wi_loop *loop, const void *key, void *value, void (*release)(void *value));
 
 /* ---- timers: called once, at or after their time ---- */
 
@@ -91,6 +105,14 @@ void wi_watch_init(wi_watch *watch, wi_loop *loop, int fd,
  */
 void wi_watch_want(wi_watch *watch, uint32_t events);
 
+/*
+ * For watches that are used in this way only: fn is called for the next event of these, once, and
+ * then the watch sleeps until it is asked again, which is one system call each time. The descriptor
+ * may have been closed, and its number used for another, while it slept. 0, or epoll's errno: EPERM
+ * where readiness means nothing (a regular file), EBADF if it is not open.
+ */
+int wi_watch_once(wi_watch *watch, uint32_t events);
+
 /* Ends the watch, before its descriptor is closed; fn is not called any more. */
 void wi_watch_fini(wi_watch *watch);
 
@@ -122,5 +144,8 @@ void wi_post_init(wi_post *post, void (*fn)(wi_post *post));
  * post must live until then. Any thread.
  */
 void wi_loop_post(wi_loop *loop, wi_post *post);
+
+/* Calls what is posted now instead of in the next turn: for who is about to give up a post. */
+void wi_loop_take_posts(wi_loop *loop);
 
 #endif

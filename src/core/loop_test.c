@@ -292,7 +292,44 @@ TEST(stop_from_another_thread_ends_run)
     wi_loop_free(loop);
 }
 
-TESTS(CASE(timers_fire_in_order_at_their_time), CASE(a_timer_can_be_moved_cleared_and_repeated),
+typedef struct attached_part {
+    wi_timer timer;
+    wi_loop *loop;
+    const void *older; /* key of one that must still be there when this is freed */
+    int *freed;
+    int turn; /* of being freed */
+} attached_part;
+
+static void free_part(void *value)
+{
+    attached_part *part = value;
+    part->turn = ++*part->freed;
+    if (part->older)
+        EXPECT(wi_loop_get(part->loop, part->older) != NULL);
+    wi_timer_fini(&part->timer);
+}
+
+TEST(attached_objects_are_freed_with_the_loop_newest_first)
+{
+    static const char first_key, second_key;
+    FIXTURE(f);
+    int freed = 0;
+    attached_part first = {.loop = f.loop, .freed = &freed};
+    attached_part second = {.loop = f.loop, .freed = &freed, .older = &first_key};
+    REQUIRE(wi_timer_init(&second.timer, f.loop, NULL));
+    EXPECT(wi_loop_get(f.loop, &first_key) == NULL);
+    REQUIRE(wi_loop_attach(f.loop, &first_key, &first, free_part));
+    REQUIRE(wi_loop_attach(f.loop, &second_key, &second, free_part));
+    EXPECT(wi_loop_get(f.loop, &first_key) == &first);
+    EXPECT(wi_loop_get(f.loop, &second_key) == &second);
+    EXPECT_INT(freed, 0);
+    wi_loop_free(f.loop);
+    EXPECT_INT(second.turn, 1);
+    EXPECT_INT(first.turn, 2);
+}
+
+TESTS(CASE(attached_objects_are_freed_with_the_loop_newest_first),
+      CASE(timers_fire_in_order_at_their_time), CASE(a_timer_can_be_moved_cleared_and_repeated),
       CASE(a_watch_reports_what_is_wanted_only),
       CASE(a_watch_ended_by_another_gets_no_event_of_the_same_turn),
       CASE(a_descriptor_epoll_refuses_is_reported),

@@ -4,6 +4,7 @@
  * callbacks or callers ask for (cancel, resume, a time-out) is noted and attended to at the end of
  * the turn.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -244,6 +245,7 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         status = content->fault;
         snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
     } else if (exchange->socket_errno && code == CURLE_COULDNT_CONNECT) {
+        status = exchange->socket_errno == ENOMEM ? WEIR_NOMEM : status;
         snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
                  strerrordesc_np(exchange->socket_errno));
     } else if (exchange->aborted) {

@@ -88,6 +88,7 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
     wi_http_socket *sock = socket_add(http, fd);
     if (!sock) {
         close(fd);
+        exchange->socket_errno = ENOMEM;
         return CURL_SOCKET_BAD;
     }
     sock->ours = true;

@@ -1,0 +1,49 @@
+/*
+ * weir/channel.h: a bounded queue between tasks of any kind (but not between processes).
+ *
+ * Values are pointers and pass from hand to hand. Any number may send and receive, from any thread
+ * or fiber; each value is received once, in the order in which it was sent. A call that waits ends
+ * early when the calling task is cancelled or past its deadline; nothing was sent or received then.
+ */
+#ifndef WEIR_CHANNEL_H
+#define WEIR_CHANNEL_H
+
+#include <stddef.h>
+
+#include "weir/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weir_channel weir_channel;
+
+/* capacity: values sent and not yet received; 0: send waits until a receiver has the value. */
+weir_status weir_channel_new(size_t capacity, weir_channel **out, weir_error *err);
+
+weir_channel *weir_channel_ref(weir_channel *channel);
+
+/* The last one frees it; values still inside are lost, so close and drain it first. NULL is fine.
+ */
+void weir_channel_unref(weir_channel *channel);
+
+/* Waits for room. WEIR_CLOSED: it is closed, the value is still the caller's. */
+weir_status weir_channel_send(weir_channel *channel, void *value, weir_error *err);
+
+/* Waits for a value. WEIR_CLOSED: it is closed, and empty. */
+weir_status weir_channel_receive(weir_channel *channel, void **value, weir_error *err);
+
+/* The same, but WEIR_AGAIN instead of waiting. */
+weir_status weir_channel_try_send(weir_channel *channel, void *value, weir_error *err);
+weir_status weir_channel_try_receive(weir_channel *channel, void **value, weir_error *err);
+
+/* Nothing can be sent any more; what is inside can still be received. May be called again. */
+void weir_channel_close(weir_channel *channel);
+
+/* Values inside now. */
+size_t weir_channel_len(const weir_channel *channel);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,52 @@
+/*
+ * weir/group.h: tasks that belong together, are cancelled together and waited for together.
+ *
+ * No task of a group outlives it: weir_group_free cancels what is left and waits for it.
+ */
+#ifndef WEIR_GROUP_H
+#define WEIR_GROUP_H
+
+#include <stdint.h>
+
+#include "weir/error.h"
+#include "weir/executor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weir_group weir_group;
+
+typedef enum weir_group_policy {
+    WEIR_GROUP_KEEP_GOING,  /* a failed task concerns no other */
+    WEIR_GROUP_CANCEL_REST, /* the first that fails cancels all others, and no more are taken */
+} weir_group_policy;
+
+/* The executor must outlive the group. */
+weir_status weir_group_new(weir_executor *executor, weir_group_policy policy, weir_group **out,
+                           weir_error *err);
+
+/* As weir_executor_submit; WEIR_CANCELLED once the group is cancelled. */
+weir_status weir_group_submit(weir_group *group, const weir_task *task, weir_future **future,
+                              weir_error *err);
+
+/* Cancels what is pending, asks what runs to end, and takes no more tasks. Never waits. */
+void weir_group_cancel(weir_group *group);
+
+/*
+ * Waits until all tasks so far are over. WEIR_OK: all succeeded. The error of the one that failed
+ * first otherwise, WEIR_CANCELLED if none failed and some were cancelled. WEIR_TIMEDOUT after
+ * timeout_ns (negative: for ever); weir_group_pending tells it from a task's own.
+ */
+weir_status weir_group_wait(weir_group *group, int64_t timeout_ns, weir_error *err);
+
+/* How many of its tasks are not over. */
+int64_t weir_group_pending(const weir_group *group);
+
+/* Cancels, waits for all to be over, frees. Not from one of its tasks. NULL is fine. */
+void weir_group_free(weir_group *group);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

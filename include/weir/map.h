@@ -1,0 +1,89 @@
+/*
+ * weir/map.h: one function over many arguments, on any executor, results in order.
+ *
+ *     weir_map *map;
+ *     weir_map_start(executor, fetch_product, ids, 200, sizeof *ids, NULL, &map, &err);
+ *     while ((status = weir_map_next(map, &product, &err)) != WEIR_END) ...
+ *     weir_map_free(map);
+ *
+ * Input is drawn only as far as there is room for results: a map over an endless input needs no
+ * more memory than one over a short one. A map belongs to one thread or fiber at a time; its tasks
+ * run wherever its executor runs them.
+ */
+#ifndef WEIR_MAP_H
+#define WEIR_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/error.h"
+#include "weir/executor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weir_map weir_map;
+
+typedef struct weir_map_options {
+    size_t size;          /* sizeof(weir_map_options) */
+    size_t buffer_size;   /* items drawn from the input and not yet handed out; 0: 4,096 */
+    int as_completed;     /* hand results out as they come instead of in the order of the input */
+    int64_t timeout;      /* ns for the whole map, from its start on; 0: none */
+    int64_t task_timeout; /* ns for each task */
+    const char *name;     /* as in weir_task */
+    weir_type argument;   /* as in weir_task; an array's items have their size anyway */
+    weir_type result;
+} weir_map_options;
+
+#define WEIR_MAP_OPTIONS_INIT    \
+    {                            \
+        sizeof(weir_map_options) \
+    }
+
+/*
+ * Begins fn(items + i * item_size) for each i below n. The items are the caller's and must stay
+ * until the map is freed. Never waits. options may be NULL. Inline: each task runs in
+ * weir_map_next.
+ */
+weir_status weir_map_start(weir_executor *executor, weir_task_fn fn, void *items, size_t n,
+                           size_t item_size, const weir_map_options *options, weir_map **out,
+                           weir_error *err);
+
+/*
+ * Gives the next argument: WEIR_OK and *arg, or WEIR_END; any other status ends the input, and
+ * weir_map_next returns it in its place. Called from worker threads, by one at a time, and not
+ * again after it has ended; it must not wait for tasks of the map.
+ */
+typedef weir_status (*weir_map_input)(void *source, void **arg, weir_error *err);
+
+/* The same with arguments that are made when they are needed; argument.release frees them. */
+weir_status weir_map_start_lazy(weir_executor *executor, weir_task_fn fn, weir_map_input input,
+                                void *source, const weir_map_options *options, weir_map **out,
+                                weir_error *err);
+
+/*
+ * Waits for the next result. WEIR_OK: *result is the caller's. WEIR_END: there are no more. Any
+ * other status is the error of the task at this position, and the map goes on after it; once the
+ * map's timeout has passed no more input is drawn, what runs is asked to end, and each position
+ * that was begun and has no result yet gives WEIR_TIMEDOUT. If the calling task itself is cancelled
+ * or past its deadline, weir_map_index has not moved.
+ */
+weir_status weir_map_next(weir_map *map, void **result, weir_error *err);
+
+/* How many outcomes were handed out, and of the last one: its place in the input, and its argument
+ * (until the next call). */
+size_t weir_map_count(const weir_map *map);
+size_t weir_map_index(const weir_map *map);
+void *weir_map_arg(const weir_map *map);
+
+/*
+ * Cancels what is pending, asks what runs to end and waits for it, releases what was not handed
+ * out. NULL is fine.
+ */
+void weir_map_free(weir_map *map);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,170 @@
+/*
+ * weir/wait.h: the calls that do nothing but wait.
+ *
+ * Each suspends the fiber it is called in, and else blocks the thread. Each returns at once with
+ * WEIR_CANCELLED when the calling task is, or has been, cancelled, and with WEIR_TIMEDOUT when its
+ * deadline has passed: what was begun is ended first (a socket closed, a child killed and reaped),
+ * and out-parameters are untouched. They may be called from any thread, whether it runs a task or
+ * not. Time spans are nanoseconds.
+ */
+#ifndef WEIR_WAIT_H
+#define WEIR_WAIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "weir/error.h"
+#include "weir/executor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_MICROSECONDS(n) ((int64_t)(n)*1000)
+#define WEIR_MILLISECONDS(n) ((int64_t)(n)*1000000)
+#define WEIR_SECONDS(n) ((int64_t)(n)*1000000000)
+
+/* ---- time ---- */
+
+/* Waits for at least ns. 0 or less only looks whether the task is to end. */
+weir_status weir_sleep(int64_t ns, weir_error *err);
+
+/* Lets other fibers of this thread run, or other threads. */
+weir_status weir_yield(weir_error *err);
+
+/*
+ * From now on the waits of the calling task fail once timeout_ns have passed; negative: no deadline
+ * of its own. A deadline that the task was given (weir_task.timeout) stays the last word. Returns
+ * the nanoseconds that were left of the deadline before, or -1 if there was none, so that a part of
+ * a task may have its own: before = weir_deadline_set(…); …; weir_deadline_set(before).
+ */
+int64_t weir_deadline_set(int64_t timeout_ns);
+
+/* What is left until the calling task's deadline, 0 if it has passed, -1 if there is none. */
+int64_t weir_deadline_left(void);
+
+/* WEIR_OK, or what the next wait would return: for tasks that compute for long between waits. */
+weir_status weir_task_check(weir_error *err);
+
+/* ---- descriptors ---- */
+
+/* Waits until reading from fd (or accepting, or its end) would not block. Regular files always are
+ * ready. WEIR_INVALID: no open descriptor. */
+weir_status weir_wait_readable(int fd, weir_error *err);
+weir_status weir_wait_writable(int fd, weir_error *err);
+
+/* ---- blocking work ---- */
+
+/*
+ * Runs fn on a thread where it may compute or block for long, and waits for its result. Outside
+ * fibers it is called directly. When the caller is cancelled, fn is too if it has not begun; else
+ * it is asked to end, and this returns when it has.
+ */
+weir_status weir_offload(weir_task_fn fn, void *arg, void **result, weir_error *err);
+
+/* ---- HTTP ---- */
+
+/* "Name: value", each; ends with NULL. */
+typedef const char *const *weir_http_headers;
+
+typedef struct weir_http_options {
+    size_t size;        /* sizeof(weir_http_options) */
+    const char *method; /* default GET, or POST if there is a body */
+    weir_http_headers headers;
+    const void *body;
+    size_t body_len;
+    int64_t timeout;         /* ns; default 30 s; negative: none */
+    int64_t connect_timeout; /* ns; default 10 s */
+    size_t max_body;         /* bytes of the answer's body after decoding; default 64 MiB */
+    int follow;              /* redirects to follow at most; 0: none */
+    int insecure;            /* do not verify the server's certificate */
+    const char *cacert;      /* file of certificates to trust */
+    const char *proxy;
+    const char *user;   /* "name:password" */
+    const char *bearer; /* token */
+} weir_http_options;
+
+#define WEIR_HTTP_OPTIONS_INIT    \
+    {                             \
+        sizeof(weir_http_options) \
+    }
+
+typedef struct weir_http_response weir_http_response;
+
+/*
+ * Asks url and waits for the whole answer. WEIR_OK: an answer came, whatever its status says; it is
+ * the caller's to free. Connections are kept and used again by later requests, of other tasks too.
+ * WEIR_RESOLVE, WEIR_CONNECT, WEIR_RESET, WEIR_TLS, WEIR_PROTOCOL, WEIR_TRUNCATED, WEIR_TOOLARGE,
+ * WEIR_TIMEDOUT, WEIR_REDIRECT, WEIR_INVALID. options may be NULL.
+ */
+weir_status weir_http_request(const char *url, const weir_http_options *options,
+                              weir_http_response **out, weir_error *err);
+
+/* The same, but an answer that is not 2xx is WEIR_HTTP, with its status in the text. */
+weir_status weir_http_get(const char *url, weir_http_response **out, weir_error *err);
+
+int weir_http_response_status(const weir_http_response *response);
+
+/* The body, decoded, with a 0 behind its end; *len may be NULL. */
+const char *weir_http_response_body(const weir_http_response *response, size_t *len);
+
+/* The value of a header, the first if there are several, whatever its case; NULL: there is none. */
+const char *weir_http_response_header(const weir_http_response *response, const char *name);
+
+/* NULL is fine. */
+void weir_http_response_free(weir_http_response *response);
+
+/* ---- files ---- */
+
+/*
+ * Reads a whole file. *bytes is the caller's, from malloc, with a 0 behind its end. max: bytes at
+ * most (0: 1 GiB), WEIR_TOOLARGE beyond. WEIR_NOTFOUND, WEIR_DENIED, WEIR_IO.
+ */
+weir_status weir_file_read(const char *path, size_t max, char **bytes, size_t *len,
+                           weir_error *err);
+
+/* ---- commands ---- */
+
+typedef struct weir_child_options {
+    size_t size; /* sizeof(weir_child_options) */
+    const char *const
+        *argv;              /* ends with NULL; argv[0] is looked up in PATH; no shell is involved */
+    const char *const *env; /* "NAME=value" added to the environment, ends with NULL; nullable */
+    const char *cwd;        /* nullable */
+    const void *input;      /* its standard input; NULL: empty */
+    size_t input_len;
+    size_t max_output; /* bytes of each of stdout and stderr; default 64 MiB; beyond: WEIR_TOOLARGE,
+                          and the command is ended */
+    int64_t grace; /* ns between TERM and KILL when it has to end; default 2 s; negative: KILL */
+} weir_child_options;
+
+#define WEIR_CHILD_OPTIONS_INIT    \
+    {                              \
+        sizeof(weir_child_options) \
+    }
+
+typedef struct weir_child_result {
+    int exit_code; /* -1: ended by a signal */
+    int signal;    /* 0: none */
+    char *out;     /* each from malloc, with a 0 behind its end */
+    size_t out_len;
+    char *errors;
+    size_t errors_len;
+} weir_child_result;
+
+/*
+ * Runs a command and waits for its end. WEIR_OK: it ran, whatever its exit code. It has a process
+ * group of its own, which is ended whole when the caller is cancelled or past its deadline.
+ * WEIR_NOTFOUND, WEIR_DENIED: it could not be started.
+ */
+weir_status weir_child_run(const weir_child_options *options, weir_child_result *result,
+                           weir_error *err);
+
+/* Frees what is inside and empties it. */
+void weir_child_result_clear(weir_child_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,1 @@
+/* future_wait.c */
