@@ -30,6 +30,7 @@ typedef struct job_args {
     int color;
     int quiet;
     int dry_run;
+    int fail_fast;
 } job_args;
 
 extern const char *const job_input_formats[];
@@ -70,8 +71,10 @@ extern const char *const job_progress_choices[];
      .more = "When it is full, nothing begins until rows have been written."},                     \
     {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.lanes), .min = 1,           \
      .max = 256, .help = "threads that do the work (default: processors)"},                        \
-    {.name = "fail-fast", .kind = OPTION_FLAG, AT_JOB(options.fail_fast), .negatable = true,       \
-     .help = "end the run with the first failure"}
+    {.name = "fail-fast", .kind = OPTION_FLAG, AT_JOB(fail_fast), .negatable = true,               \
+     .help = "end the run with the first failure"},                                                \
+    {.name = "halt-after", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.halt_after), .min = 1, \
+     .max = INT64_MAX, .help = "end the run with the Nth failure"}
 
 #define JOB_OPTIONS_RETRY                                                                          \
     {.name = "retry-delay", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(options.retry_delay),   \

@@ -48,7 +48,7 @@ typedef struct weir_job_options {
     int64_t timeout;   /* per attempt; negative: none; the default is the kind's */
     int64_t deadline;  /* for the whole run; 0: none */
     int64_t memory;    /* for everything buffered; 256 MiB */
-    int fail_fast;
+    int64_t halt_after; /* end the run after so many failures; 0: it goes on */
 
     /* retries */
     int64_t retries;      /* attempts beyond the first; negative: none; the default is the kind's */
@@ -70,7 +70,7 @@ typedef enum weir_job_end {
     WEIR_JOB_END_COMPLETE, /* every item of the input was ok or failed */
     WEIR_JOB_END_STOPPED,  /* weir_job_stop was called */
     WEIR_JOB_END_DEADLINE, /* the deadline of the run passed */
-    WEIR_JOB_END_FAILFAST, /* an item failed and the options asked to end with the first */
+    WEIR_JOB_END_FAILFAST, /* halt_after items failed */
     WEIR_JOB_END_CLOSED,   /* the reader of the output went away (a broken pipe) */
     WEIR_JOB_END_FAULT     /* the job could not go on: weir_job_wait returns why */
 } weir_job_end;

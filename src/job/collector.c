@@ -15,6 +15,7 @@ struct wi_collector {
     pthread_t thread;
     bool started;
     wi_order order;
+    int64_t failures;
     bool broken; /* rows cannot be written: items are counted, no more */
     wi_tally tally;
     _Atomic uint64_t next;
@@ -62,9 +63,13 @@ static void save(wi_collector *collector, wi_item *item)
 {
     weir_error err;
     const wi_kind *kind = collector->options.kind;
-    if (!kind->save || item->outcome != WI_OUTCOME_OK || collector->broken)
+    bool ended = item->outcome == WI_OUTCOME_OK || item->outcome == WI_OUTCOME_FAILED;
+    if (!kind->save || !ended || collector->broken)
         return;
-    if (kind->save(collector->options.job, item, &err) != WEIR_OK) {
+    weir_status status = kind->save(collector->options.job, item, &err);
+    if (status == WEIR_CLOSED) {
+        break_off(collector, &err);
+    } else if (status != WEIR_OK) {
         wi_item_set_failure(item, "not saved", err.text);
         item->outcome = WI_OUTCOME_FAILED;
     }
@@ -96,7 +101,7 @@ static void count_failure(wi_collector *collector, const wi_item *item)
     collector->options.kind->describe(item, &what);
     wi_tally_add(&collector->tally, item->reason, what.data ? what.data : "", what.len);
     wi_buf_fini(&what);
-    if (collector->options.fail_fast)
+    if (++collector->failures == collector->options.halt_after)
         collector->options.failed(collector->options.arg);
 }
 

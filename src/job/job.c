@@ -404,7 +404,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .rows = job->rows,
         .errors = job->errors,
         .ordered = !job->options.common.unordered,
-        .fail_fast = job->options.common.fail_fast,
+        .halt_after = job->options.common.halt_after,
         .relieved = on_memory,
         .failed = on_first_failure,
         .ended = on_collected,

@@ -25,7 +25,7 @@ static void end_with(uint64_t seed)
     f.body = wi_random_below(&r, 2) ? 40000 : 0;
     f.piece = 10000;
     bool fail_fast = wi_random_below(&r, 4) == 0;
-    o.common.fail_fast = fail_fast;
+    o.common.halt_after = fail_fast;
     int before = atomic_load(&test_failures);
     weir_job *job = make(&o, &f);
     if (!job)
@@ -105,7 +105,7 @@ TEST(the_first_failure_ends_a_job)
 {
     fake f = {.seed = 16, .stubborn = 200, .stubborn_for = 100};
     wi_job_options o = options_for(100000);
-    o.common.fail_fast = true;
+    o.common.halt_after = 1;
     o.common.retries = 0;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_FAILFAST);
     EXPECT_INT(s.failed, 1);

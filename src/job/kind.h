@@ -47,6 +47,9 @@ typedef struct wi_kind {
     weir_status (*prepare)(const void *job, void *state, wi_item *item, wi_buf *origin,
                            weir_error *err);
 
+    /* May any item begin now? 0, or in how many ns to ask again. May be NULL: always. */
+    int64_t (*hold)(void *state);
+
     /* Begins an attempt; wi_lane_attempt_ended must follow, even from inside start. */
     void (*start)(void *state, wi_item *item);
 
@@ -59,7 +62,8 @@ typedef struct wi_kind {
     /* Puts the item's cells into a row, from column `first` on. The collector's thread. */
     void (*emit)(const void *job, wi_item *item, wi_batch *batch, size_t first);
 
-    /* Writes what is to be kept besides rows (files); a failure is the item's. May be NULL. */
+    /* Writes what is to be kept besides rows, of an item that is ok or failed; a failure of this is the
+     * item's, but WEIR_CLOSED, which ends the run. The collector's thread. May be NULL. */
     weir_status (*save)(const void *job, wi_item *item, weir_error *err);
 
     /* Frees what the kind keeps in an item. Any thread. */
