@@ -179,7 +179,7 @@ static void *lane_main(void *arg)
     lane *me = arg;
     fibers_state *state = me->ex->backend_state;
     weir_error err;
-    if (wi_fiber_start(me->fibers, initialize, me, &err)) {
+    if (!me->ready && wi_fiber_start(me->fibers, initialize, me, &err)) {
         wi_executor_break(me->ex, &err);
         wi_executor_retire(me->ex);
     }
@@ -193,7 +193,21 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
-/* Under start_lock. The loop counts as a worker until it is initialized. */
+static weir_status start_thread(lane *fresh, int number, weir_error *err)
+{
+    char name[16];
+    wi_thread_name(name, fresh->ex->options.thread_name_prefix, number);
+    wi_post_init(&fresh->word, hear);
+    fresh->ready = !fresh->ex->options.initializer;
+    if (!fresh->ready)
+        wi_executor_hire(fresh->ex);
+    weir_status status = wi_thread_start(&fresh->thread, name, lane_main, fresh, err);
+    if (status && !fresh->ready)
+        wi_executor_retire(fresh->ex);
+    return status;
+}
+
+/* Under start_lock. What initializes it counts as a worker. */
 static weir_status start_lane(weir_executor *ex, int index, weir_error *err)
 {
     fibers_state *state = ex->backend_state;
@@ -203,16 +217,10 @@ static weir_status start_lane(weir_executor *ex, int index, weir_error *err)
         return status;
     status = wi_fibers_new(fresh->loop, ex->options.stack_size, &fresh->fibers, err);
     if (!status) {
-        char name[16];
-        wi_thread_name(name, ex->options.thread_name_prefix, index + 1);
-        wi_post_init(&fresh->word, hear);
-        wi_executor_hire(ex);
-        status = wi_thread_start(&fresh->thread, name, lane_main, fresh, err);
-        if (!status) {
-            fresh->started = true;
+        status = start_thread(fresh, index + 1, err);
+        fresh->started = !status;
+        if (!status)
             return WEIR_OK;
-        }
-        wi_executor_retire(ex);
         wi_fibers_free(fresh->fibers);
     }
     wi_loop_free(fresh->loop);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "awaits.h"
-#include "executor_state.h"
 #include "future_state.h"
 #include "help.h"
 
@@ -201,15 +200,28 @@ void *wi_task_call(const weir_task *task, weir_executor *executor, weir_future *
     return result;
 }
 
+wi_tally wi_future_decide(weir_future *future, weir_status status)
+{
+    pthread_mutex_lock(&future->lock);
+    future->decided = true;
+    bool cancelled = status == WEIR_CANCELLED && future->asked;
+    pthread_mutex_unlock(&future->lock);
+    return (wi_tally){.succeeded = !status, .failed = status && !cancelled, .cancelled = cancelled};
+}
+
 static void run_task(wi_work *work)
 {
     weir_future *future = wi_future_of_work(work);
     bool begun = wi_future_begin(future);
     weir_error error;
     void *result = NULL;
-    if (begun)
+    wi_tally tally = {.cancelled = 1};
+    if (begun) {
         result = wi_task_call(&future->task, future->executor, future, &error);
+        tally = wi_future_decide(future, error.status);
+    }
     wi_future_release_argument(future);
+    wi_executor_over(future->executor, work, tally);
     if (begun)
         wi_future_end(future, result, &error);
     weir_future_unref(future);
@@ -223,18 +235,31 @@ static void drop_task(wi_work *work, const weir_error *why)
     weir_future_unref(future);
 }
 
+static void hold_task(wi_work *work)
+{
+    weir_future_ref(wi_future_of_work(work));
+}
+
+static void cancel_task(wi_work *work)
+{
+    weir_future *future = wi_future_of_work(work);
+    weir_future_cancel(future);
+    weir_future_unref(future);
+}
+
 weir_status wi_future_new_task(weir_executor *executor, const weir_task *task, weir_future **out,
                                weir_error *err)
 {
     weir_future *future = new_future(2);
     if (!future)
         return wi_fail_nomem(err);
-    atomic_fetch_add_explicit(&executor->refs, 1, memory_order_relaxed);
-    future->executor = executor;
+    future->executor = wi_executor_ref(executor);
     future->task = *task;
     future->release = task->result.release;
     future->work.run = run_task;
     future->work.drop = drop_task;
+    future->work.hold = hold_task;
+    future->work.cancel = cancel_task;
     *out = future;
     return WEIR_OK;
 }
@@ -244,7 +269,7 @@ weir_status wi_future_new_task(weir_executor *executor, const weir_task *task, w
 /* Under the lock. */
 static weir_cancel ask_to_end(weir_future *future)
 {
-    if (!future->executor)
+    if (!future->executor || future->decided)
         return WEIR_CANCEL_TOO_LATE;
     future->asked = true;
     if (future->running)
@@ -258,7 +283,7 @@ weir_cancel weir_future_cancel(weir_future *future)
 {
     /* Its place in the queue is free at once, for others. */
     bool queued = future->executor && load(future) == WEIR_FUTURE_PENDING &&
-                  wi_executor_forget(future->executor, &future->work);
+                  wi_executor_claim(future->executor, &future->work);
     if (queued)
         wi_future_release_argument(future);
     weir_cancel outcome = WEIR_CANCEL_DONE;
@@ -274,8 +299,10 @@ weir_cancel weir_future_cancel(weir_future *future)
             outcome = WEIR_CANCEL_TOO_LATE;
         pthread_mutex_unlock(&future->lock);
     }
-    if (queued)
+    if (queued) { /* only now, since shutdown waits until all futures are over */
+        wi_executor_over(future->executor, &future->work, (wi_tally){.cancelled = 1});
         weir_future_unref(future); /* the executor's */
+    }
     return outcome;
 }
 

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "executor_state.h"
 #include "list.h"
 #include "task.h"
 #include "weir/executor.h"
@@ -36,6 +37,7 @@ struct weir_future {
     pthread_mutex_t lock; /* over all below */
     bool taken;           /* the result was moved out */
     bool asked;           /* to end, while it ran */
+    bool decided;         /* how it will end: too late to ask */
     weir_status status;   /* how it ended; set before the state, and not changed after */
     int sys_errno;
     char *error_text; /* NULL: there was no memory for it, or no error */
@@ -61,6 +63,13 @@ static inline weir_future *wi_future_of_work(wi_work *work)
 
 /* pending → running; false: it is cancelled. */
 bool wi_future_begin(weir_future *future);
+
+/*
+ * The call has returned with this status: says how the future is going to end, for
+ * wi_executor_over, which comes before anybody can learn of it; cancelling comes too late from here
+ * on, and wi_future_end must follow.
+ */
+wi_tally wi_future_decide(weir_future *future, weir_status status);
 
 /*
  * Ends a running (or pending) future: finished with the result if error->status is WEIR_OK;

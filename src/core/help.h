@@ -16,4 +16,15 @@
  */
 bool wi_help(weir_future *future);
 
+/* The same for several: one at a time, and each is tried once. Starts with futures and n. */
+typedef struct wi_helper {
+    weir_future *const *futures;
+    size_t n;
+    size_t next;
+    weir_future *current; /* that runs beside the caller, or did; NULL: none is left to help */
+} wi_helper;
+
+/* True: the caller looks at its condition again, and asks again. */
+bool wi_help_any(wi_helper *helper);
+
 #endif

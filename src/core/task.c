@@ -11,8 +11,8 @@
 #include "clock.h"
 #include "fiber.h"
 
-#define ROOT                                                                        \
-    {                                                                               \
+#define ROOT                                                                           \
+    {                                                                                  \
         .limit = WI_FOREVER, .deadline = WI_FOREVER, .lock = PTHREAD_MUTEX_INITIALIZER \
     }
 
