@@ -8,7 +8,7 @@
 #include "term.h"
 
 const command *const commands[] = {
-    &cmd_fetch, &cmd_demo, &cmd_mock, &cmd_help, &cmd_completion, &cmd_version, NULL,
+    &cmd_fetch, &cmd_exec, &cmd_demo, &cmd_mock, &cmd_help, &cmd_completion, &cmd_version, NULL,
 };
 
 /* clang-format off */

@@ -6,6 +6,7 @@
 
 extern const command cmd_completion;
 extern const command cmd_demo;
+extern const command cmd_exec;
 extern const command cmd_fetch;
 extern const command cmd_help;
 extern const command cmd_mock;

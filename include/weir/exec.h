@@ -1,13 +1,14 @@
 /*
  * weir/exec.h: the job kind that runs commands.
  *
- * An item is one command, made from templates and a row of the input, or from lists of arguments. Its
- * row holds the input columns, then command, exit_code, signal, attempts, elapsed_ms, error, stdout,
- * stderr, and stdout_encoding, stderr_encoding ("base64" where the output is neither JSON nor UTF-8
- * text). An item is ok if its command ended with exit code 0. docs/rows.md has the details.
+ * An item is one command, made from templates and a row of the input, or from lists of arguments.
+ * Its row holds the input columns, then command, exit_code, signal, attempts, elapsed_ms, error,
+ * stdout, stderr, and stdout_encoding, stderr_encoding ("base64" where the output is neither JSON
+ * nor UTF-8 text). An item is ok if its command ended with exit code 0. docs/rows.md has the
+ * details.
  *
- * No shell is involved unless asked for: each value is one argument. Commands lead process groups of
- * their own and get none of the program's descriptors but the three standard ones.
+ * No shell is involved unless asked for: each value is one argument. Commands lead process groups
+ * of their own and get none of the program's descriptors but the three standard ones.
  */
 #ifndef WEIR_EXEC_H
 #define WEIR_EXEC_H
@@ -30,12 +31,13 @@ typedef struct weir_exec_list {
 
 /*
  * Zero means the default. Strings are copied by weir_exec_new. Placeholders in templates are {} {.}
- * {/} {//} {/.} {#}, {column} and {1} with the same endings; a command without any has {} (or {1}, {2},
+ * {/} {//} {/.} {#}, {column} and {1} with the same endings; a command without any has {} (or {1},
+ * {2},
  * ... with several lists) added as its last words.
  *
- * In `job`: in_flight 0 is one per processor, timeout is none, retries are none; retry_on is a list of
- * exit codes (75, 64-78) and the words timeout, signal, start (it could not be started) and any; any
- * is the default.
+ * In `job`: in_flight 0 is one per processor, timeout is none, retries are none; retry_on is a list
+ * of exit codes (75, 64-78) and the words timeout, signal, start (it could not be started) and any;
+ * any is the default.
  */
 typedef struct weir_exec_options {
     size_t size; /* sizeof(weir_exec_options) */
@@ -47,15 +49,16 @@ typedef struct weir_exec_options {
     int shell; /* the words, joined by spaces, are a line for /bin/sh; values are quoted */
     const weir_exec_list *lists; /* every combination is a command; not together with an input */
     size_t lists_len;
-    const char *input_text;  /* template of its standard input; NULL: empty */
-    const char *cwd;         /* template; NULL: the program's */
-    const char *const *env;  /* templates "NAME=value", added to the environment */
+    const char *input_text; /* template of its standard input; NULL: empty */
+    const char *cwd;        /* template; NULL: the program's */
+    const char *const *env; /* templates "NAME=value", added to the environment */
     size_t env_len;
 
     /* their output */
     int64_t max_output; /* bytes of each of stdout and stderr; 16 MiB */
-    int passthrough;    /* write it on to the program's own stdout and stderr, each command's whole */
-    int tag;            /* and each line after the item's value and a tab */
+    int passthrough; /* write it on to the program's own stdout and stderr, each command's whole */
+    int tag;         /* and each line after the item's value and a tab, */
+    const char *tag_text; /* or what this template makes; NULL: {} (or {1} {2}, ...) */
 
     /* when they may begin, and how they end */
     int64_t grace;       /* between TERM and KILL; 2 s; negative: KILL at once */

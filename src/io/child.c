@@ -86,7 +86,7 @@ static void finish(wi_child *child)
 /* Over, or what else has to happen for that? */
 static void go_on(wi_child *child)
 {
-    if (!child->ended)
+    if (!child->ended || child->owed)
         return;
     pipe_close(&child->in);
     bool open = child->out.fd >= 0 || child->errors.fd >= 0;
@@ -96,11 +96,21 @@ static void go_on(wi_child *child)
         finish(child);
 }
 
+static void listen(wi_child *child, uint32_t events)
+{
+    if (child->out.fd >= 0)
+        wi_watch_want(&child->out.watch, events);
+    if (child->errors.fd >= 0)
+        wi_watch_want(&child->errors.watch, events);
+}
+
 static void end_with(wi_child *child, weir_status status)
 {
     if (child->ending)
         return;
     child->ending = true;
+    child->owed = 0; /* from now on what comes is dropped */
+    listen(child, EPOLLIN);
     child->status = status;
     pipe_close(&child->in);
     if (child->grace > 0)
@@ -133,14 +143,18 @@ static bool read_piece(wi_child_pipe *p)
         wi_buf_append(&p->bytes, bytes, (size_t)n);
     if (too_large)
         child->too_large = p == &child->out ? "standard output" : "standard error";
-    if (too_large || p->bytes.failed)
+    if (too_large || p->bytes.failed) {
         end_with(child, too_large ? WEIR_TOOLARGE : WEIR_NOMEM);
+    } else if (child->may_grow && !child->may_grow(child, (size_t)n)) {
+        child->owed = (size_t)n;
+        listen(child, 0);
+    }
     return true;
 }
 
 static void read_pieces(wi_child_pipe *p)
 {
-    for (int i = 0; i < PIECES_PER_TURN && p->fd >= 0 && read_piece(p); i++)
+    for (int i = 0; i < PIECES_PER_TURN && p->fd >= 0 && !p->child->owed && read_piece(p); i++)
         continue;
 }
 
@@ -186,8 +200,18 @@ static void on_input(wi_watch *watch, uint32_t events)
         pipe_close(p);
 }
 
+/* What an ended command wrote stands in the pipes. */
+static void read_rest(wi_child *child)
+{
+    if (child->out.fd >= 0)
+        read_pieces(&child->out);
+    if (child->errors.fd >= 0)
+        read_pieces(&child->errors);
+    go_on(child);
+}
+
 /*
- * It has ended; what it wrote stands in the pipes. A program that ignores SIGCHLD, or waits for all
+ * It has ended. A program that ignores SIGCHLD, or waits for all
  * children, has taken its end away, and with it the safety of its number.
  */
 static void on_end(wi_watch *watch, uint32_t events)
@@ -202,16 +226,16 @@ static void on_end(wi_watch *watch, uint32_t events)
         errno == ECHILD;
     child->ended = true;
     wi_watch_want(watch, 0);
-    if (child->out.fd >= 0)
-        read_pieces(&child->out);
-    if (child->errors.fd >= 0)
-        read_pieces(&child->errors);
-    go_on(child);
+    read_rest(child);
 }
 
 static void on_grace_over(wi_timer *timer)
 {
     wi_child *child = wi_container_of(timer, wi_child, timer);
+    if (child->owed) { /* it is we who keep the output waiting */
+        start_grace(child);
+        return;
+    }
     kill_group(child);
     go_on(child);
 }
@@ -259,6 +283,7 @@ weir_status wi_child_start(wi_child *child, wi_loop *loop, const wi_child_option
         .input = options->input,
         .input_len = options->input_len,
         .grace = options->grace,
+        .may_grow = options->may_grow,
         .in.fd = -1,
         .out.fd = -1,
         .errors.fd = -1,
@@ -277,11 +302,20 @@ weir_status wi_child_start(wi_child *child, wi_loop *loop, const wi_child_option
     }
     child->watch.fd = child->process.pidfd;
     wi_watch_want(&child->watch, EPOLLIN);
-    wi_watch_want(&child->out.watch, EPOLLIN);
-    wi_watch_want(&child->errors.watch, EPOLLIN);
+    listen(child, EPOLLIN);
     if (child->in.fd >= 0)
         wi_watch_want(&child->in.watch, EPOLLOUT);
     return WEIR_OK;
+}
+
+void wi_child_resume(wi_child *child)
+{
+    if (!child->owed || !child->may_grow(child, child->owed))
+        return;
+    child->owed = 0;
+    listen(child, EPOLLIN);
+    if (child->ended)
+        read_rest(child);
 }
 
 void wi_child_cancel(wi_child *child)

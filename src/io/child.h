@@ -23,6 +23,9 @@ typedef struct wi_child_options {
     size_t input_len;
     size_t max_output; /* of each of out and errors */
     int64_t grace;     /* ns; negative: none */
+    /* So many bytes came; false: no more is read, and the command stands still once its pipes are
+     * full, until wi_child_resume, which asks again. NULL: always. */
+    bool (*may_grow)(wi_child *child, size_t bytes);
 } wi_child_options;
 
 typedef struct wi_child_pipe {
@@ -36,6 +39,8 @@ typedef struct wi_child_pipe {
 struct wi_child {
     wi_loop *loop;
     void (*done)(wi_child *child); /* once; the loop knows nothing of the child any more */
+    bool (*may_grow)(wi_child *child, size_t bytes);
+    size_t owed; /* read, and not yet allowed: reading pauses; 0: it does not */
     wi_spawned process;
     wi_watch watch; /* of its end */
     wi_timer timer; /* grace is over */
@@ -61,7 +66,10 @@ struct wi_child {
 weir_status wi_child_start(wi_child *child, wi_loop *loop, const wi_child_options *options,
                            void (*done)(wi_child *child), weir_error *err);
 
-/* Ends it and its group: TERM, after grace KILL; status says WEIR_CANCELLED. */
+/* After may_grow said no. */
+void wi_child_resume(wi_child *child);
+
+/* Ends it and its group: TERM, after grace KILL; status says WEIR_CANCELLED. May call done. */
 void wi_child_cancel(wi_child *child);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * content.c: see content.h. Its invariant: bytes are embedded as JSON only if they are JSON, whatever
- * their sender says, so that one row is always one line of valid NDJSON.
+ * content.c: see content.h. Its invariant: bytes are embedded as JSON only if they are JSON,
+ * whatever their sender says, so that one row is always one line of valid NDJSON.
  */
 #include "content.h"
 

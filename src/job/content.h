@@ -1,6 +1,6 @@
 /*
- * content.h: bytes from outside as a cell of a row: JSON if they are JSON, text if they are text, else
- * base64.
+ * content.h: bytes from outside as a cell of a row: JSON if they are JSON, text if they are text,
+ * else base64.
  */
 #ifndef WI_CONTENT_H
 #define WI_CONTENT_H
@@ -15,8 +15,8 @@
 bool wi_content_looks_structured(const wi_buf *content);
 
 /*
- * Says what the bytes are; may_be_json: if they are valid JSON they are taken for that, and minified
- * if they have line breaks. False: no memory for it; *kind is valid all the same.
+ * Says what the bytes are; may_be_json: if they are valid JSON they are taken for that, and
+ * minified if they have line breaks. False: no memory for it; *kind is valid all the same.
  */
 bool wi_content_classify(wi_buf *content, bool may_be_json, wi_cell_kind *kind);
 

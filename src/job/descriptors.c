@@ -17,14 +17,14 @@ static int64_t lane_most(int64_t in_flight, int64_t lanes)
     return lanes == 1 || most > in_flight ? in_flight : most;
 }
 
-static int64_t needed(int64_t in_flight, int64_t lanes)
+static int64_t needed(int64_t in_flight, int64_t lanes, int each)
 {
     int64_t groups = (lane_most(in_flight, lanes) + GROUP - 1) / GROUP;
-    return FOR_THE_REST + lanes * groups * (GROUP + PER_GROUP);
+    return FOR_THE_REST + lanes * groups * (GROUP * each + PER_GROUP);
 }
 
 /* The most that needs no more than is allowed; at least half of a limit that is very low. */
-static int64_t that_fits(int64_t allowed, int64_t wanted, int64_t lanes)
+static int64_t that_fits(int64_t allowed, int64_t wanted, int64_t lanes, int each)
 {
     int64_t low = allowed / 2 < wanted ? allowed / 2 : wanted;
     int64_t high = wanted;
@@ -32,7 +32,7 @@ static int64_t that_fits(int64_t allowed, int64_t wanted, int64_t lanes)
         low = 1;
     while (low < high) {
         int64_t middle = low + (high - low + 1) / 2;
-        if (needed(middle, lanes) <= allowed)
+        if (needed(middle, lanes, each) <= allowed)
             low = middle;
         else
             high = middle - 1;
@@ -40,15 +40,15 @@ static int64_t that_fits(int64_t allowed, int64_t wanted, int64_t lanes)
     return low;
 }
 
-wi_descriptors wi_descriptors_plan(int64_t wanted, int64_t lanes)
+wi_descriptors wi_descriptors_plan(int64_t wanted, int64_t lanes, int each)
 {
     struct rlimit limit;
     wi_descriptors plan = {
-        .needed = needed(wanted, lanes), .allowed = INT64_MAX, .in_flight = wanted};
+        .needed = needed(wanted, lanes, each), .allowed = INT64_MAX, .in_flight = wanted};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max != RLIM_INFINITY)
         plan.allowed = (int64_t)limit.rlim_max;
     if (plan.needed > plan.allowed)
-        plan.in_flight = that_fits(plan.allowed, wanted, lanes);
+        plan.in_flight = that_fits(plan.allowed, wanted, lanes, each);
     plan.lane_most = lane_most(plan.in_flight, lanes);
     return plan;
 }

@@ -24,7 +24,7 @@ static wi_descriptors plan_under(rlim_t soft, rlim_t hard, int64_t wanted, int64
     if (child == 0) {
         struct rlimit limit = {soft, hard};
         setrlimit(RLIMIT_NOFILE, &limit);
-        answer.plan = wi_descriptors_plan(wanted, lanes);
+        answer.plan = wi_descriptors_plan(wanted, lanes, 1);
         wi_descriptors_raise(&answer.plan);
         getrlimit(RLIMIT_NOFILE, &limit);
         answer.raised = limit.rlim_cur;

@@ -133,7 +133,8 @@ void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first
         wi_batch_put_null(batch, column++);
     wi_batch_put_int(batch, column++, item->attempts);
     wi_batch_put_double(batch, column++, (double)item->waited / WI_MILLISECOND);
-    wi_content_put_text(batch, column++, item->outcome == WI_OUTCOME_OK ? NULL : wi_item_error(item));
+    wi_content_put_text(batch, column++,
+                        item->outcome == WI_OUTCOME_OK ? NULL : wi_item_error(item));
     if (fetch->with_headers)
         put_headers(f, batch, column++);
     if (fetch->save)

@@ -239,6 +239,7 @@ static inline void fake_free(void *job)
 
 static const wi_kind fake_kind = {
     .name = "fake",
+    .descriptors = 1,
     .item_size = sizeof(fake_item),
     .check = check,
     .columns = columns,

@@ -24,6 +24,7 @@ typedef struct wi_lane wi_lane;
 
 typedef struct wi_kind {
     const char *name; /* "fetch" */
+    int descriptors;  /* an item takes while it runs */
     size_t item_size; /* of the kind's struct that begins with a wi_item */
 
     /* Is the job possible with this input? schema: of its first rows, NULL without input (or with
@@ -62,8 +63,8 @@ typedef struct wi_kind {
     /* Puts the item's cells into a row, from column `first` on. The collector's thread. */
     void (*emit)(const void *job, wi_item *item, wi_batch *batch, size_t first);
 
-    /* Writes what is to be kept besides rows, of an item that is ok or failed; a failure of this is the
-     * item's, but WEIR_CLOSED, which ends the run. The collector's thread. May be NULL. */
+    /* Writes what is to be kept besides rows, of an item that is ok or failed; a failure of this is
+     * the item's, but WEIR_CLOSED, which ends the run. The collector's thread. May be NULL. */
     weir_status (*save)(const void *job, wi_item *item, weir_error *err);
 
     /* Frees what the kind keeps in an item. Any thread. */

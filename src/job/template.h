@@ -98,4 +98,8 @@ weir_status wi_template_expand(const wi_template *template_, const wi_scope *sco
                                wi_buf *shown, weir_error *err);
 bool wi_template_has_secrets(const wi_template *template_);
 
+/* Puts what was appended to out since `from` into single quotes, so that a POSIX shell takes it for
+ * one word whatever it holds (POSIX.1-2017, Shell Command Language, 2.2.2). */
+void wi_template_quote(wi_buf *out, size_t from);
+
 #endif

@@ -2,7 +2,7 @@
  * template_command.c: what only commands need of a template: lists of arguments, the parts of a
  * path, and quotes for a shell.
  */
-#include "template_command.h"
+#include "template_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "template_command.h"
+#include "template_internal.h"
 #include "text.h"
 
 enum { NAME_MAX_BYTES = 255 };

@@ -92,6 +92,9 @@ wi_position wi_template_position(const wi_template *template_, size_t offset);
 
 enum { WI_TEMPLATE_EXCERPT = 60 };
 
+/* Leaves of what was appended since `from` only the part that is meant. */
+void wi_template_cut(wi_buf *out, size_t from, wi_part part);
+
 /* The last range or list moves fastest. */
 void wi_template_set_strides(wi_template *template_);
 
