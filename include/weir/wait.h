@@ -49,17 +49,25 @@ weir_status weir_task_check(weir_error *err);
 
 /* ---- descriptors ---- */
 
-/* Waits until reading from fd (or accepting, or its end) would not block. Regular files always are
- * ready. WEIR_INVALID: no open descriptor. */
+/*
+ * Waits until reading from fd (or accepting, or its end) would not block; errors and hang-ups count
+ * as ready, as with poll(2). Any number of tasks may wait for the same fd, to read and to write,
+ * and all that wait for the same are woken; so use descriptors that don't block. Regular files
+ * always are ready. WEIR_INVALID: no open descriptor. Nobody may close fd while it is waited for:
+ * such a wait ends with its task only.
+ */
 weir_status weir_wait_readable(int fd, weir_error *err);
 weir_status weir_wait_writable(int fd, weir_error *err);
 
 /* ---- blocking work ---- */
 
 /*
- * Runs fn on a thread where it may compute or block for long, and waits for its result. Outside
- * fibers it is called directly. When the caller is cancelled, fn is too if it has not begun; else
- * it is asked to end, and this returns when it has.
+ * Runs fn on a thread where it may compute or block for long, and waits for its result (nullable).
+ * All fibers of the process share these threads, 4 per processor. Outside fibers it is called
+ * directly. fn has its caller's deadline; what it does to it is undone when it returns. When the
+ * caller is cancelled or past its deadline, fn is cancelled if it has not begun; else it is asked
+ * to end, and this returns when it has. A result that comes in spite of that is handed over,
+ * WEIR_OK, so that it is not lost.
  */
 weir_status weir_offload(weir_task_fn fn, void *arg, void **result, weir_error *err);
 
@@ -72,10 +80,11 @@ typedef struct weir_http_options {
     size_t size;        /* sizeof(weir_http_options) */
     const char *method; /* default GET, or POST if there is a body */
     weir_http_headers headers;
-    const void *body;
+    const void *body; /* unless a header says otherwise, its Content-Type is application/json if it
+                         begins with { or [, and else application/x-www-form-urlencoded */
     size_t body_len;
     int64_t timeout;         /* ns; default 30 s; negative: none */
-    int64_t connect_timeout; /* ns; default 10 s */
+    int64_t connect_timeout; /* ns; default 10 s; negative: none */
     size_t max_body;         /* bytes of the answer's body after decoding; default 64 MiB */
     int follow;              /* redirects to follow at most; 0: none */
     int insecure;            /* do not verify the server's certificate */
@@ -94,7 +103,9 @@ typedef struct weir_http_response weir_http_response;
 
 /*
  * Asks url and waits for the whole answer. WEIR_OK: an answer came, whatever its status says; it is
- * the caller's to free. Connections are kept and used again by later requests, of other tasks too.
+ * the caller's to free. Connections are kept and used again by later requests, of other tasks too:
+ * each loop of fibers has its own, and all threads share theirs. At most 16 different settings of
+ * connect_timeout, follow, insecure, cacert and proxy keep connections at a time.
  * WEIR_RESOLVE, WEIR_CONNECT, WEIR_RESET, WEIR_TLS, WEIR_PROTOCOL, WEIR_TRUNCATED, WEIR_TOOLARGE,
  * WEIR_TIMEDOUT, WEIR_REDIRECT, WEIR_INVALID. options may be NULL.
  */
@@ -118,8 +129,10 @@ void weir_http_response_free(weir_http_response *response);
 /* ---- files ---- */
 
 /*
- * Reads a whole file. *bytes is the caller's, from malloc, with a 0 behind its end. max: bytes at
- * most (0: 1 GiB), WEIR_TOOLARGE beyond. WEIR_NOTFOUND, WEIR_DENIED, WEIR_IO.
+ * Reads a whole file. *bytes is the caller's, from malloc, with a 0 behind its end; len may be
+ * NULL. max: bytes at most (0: 1 GiB), WEIR_TOOLARGE beyond. A file that grows is read to the end
+ * it has when that is reached; a FIFO from its next writer's beginning to the last one's end.
+ * WEIR_NOTFOUND, WEIR_DENIED, WEIR_IO; WEIR_INVALID: a directory.
  */
 weir_status weir_file_read(const char *path, size_t max, char **bytes, size_t *len,
                            weir_error *err);
@@ -155,8 +168,16 @@ typedef struct weir_child_result {
 
 /*
  * Runs a command and waits for its end. WEIR_OK: it ran, whatever its exit code. It has a process
- * group of its own, which is ended whole when the caller is cancelled or past its deadline.
- * WEIR_NOTFOUND, WEIR_DENIED: it could not be started.
+ * group of its own, which is ended whole when the caller is cancelled or past its deadline: TERM,
+ * and KILL after grace, or as soon as the command itself has ended.
+ *
+ * If the command ends and leaves processes behind in its group that hold its output open, they have
+ * grace to close it, and are killed then; what they wrote until then counts. Those that don't hold
+ * it open are left alone.
+ *
+ * WEIR_NOTFOUND, WEIR_DENIED: it could not be started. WEIR_TOOLARGE. WEIR_IO: for want of
+ * processes or descriptors, or because the program itself takes the ends of its children away (it
+ * ignores SIGCHLD or waits for all of them).
  */
 weir_status weir_child_run(const weir_child_options *options, weir_child_result *result,
                            weir_error *err);

@@ -1,6 +1,7 @@
 /* loop_test.c: the loop alone, on a virtual clock wherever time plays a part. */
 #include "loop.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -122,6 +123,39 @@ TEST(a_watch_reports_what_is_wanted_only)
     EXPECT_INT(in.calls, 2);
     close(pipe_fds[0]);
     close(pipe_fds[1]);
+    wi_loop_free(f.loop);
+}
+
+TEST(a_watch_asked_once_reports_once_even_for_a_number_used_again)
+{
+    FIXTURE(f);
+    int pipe_fds[2];
+    REQUIRE(pipe(pipe_fds) == 0);
+    counted_watch in = {0};
+    wi_watch_init(&in.watch, f.loop, pipe_fds[0], count_watch);
+    EXPECT_INT(wi_watch_once(&in.watch, EPOLLIN), 0);
+    REQUIRE(write(pipe_fds[1], "x", 1) == 1);
+    for (int turn = 0; turn < 3; turn++)
+        wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 1);
+    EXPECT_INT(wi_watch_once(&in.watch, EPOLLIN), 0);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 2);
+    close(pipe_fds[0]);
+    EXPECT_INT(wi_watch_once(&in.watch, EPOLLIN), EBADF);
+    int other[2];
+    REQUIRE(pipe(other) == 0);
+    REQUIRE(dup2(other[0], pipe_fds[0]) == pipe_fds[0]);
+    REQUIRE(write(other[1], "x", 1) == 1);
+    EXPECT_INT(wi_watch_once(&in.watch, EPOLLIN), 0);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 3);
+    wi_watch_fini(&in.watch);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    if (other[0] != pipe_fds[0])
+        close(other[0]);
+    close(other[1]);
     wi_loop_free(f.loop);
 }
 
@@ -331,6 +365,7 @@ TEST(attached_objects_are_freed_with_the_loop_newest_first)
 TESTS(CASE(attached_objects_are_freed_with_the_loop_newest_first),
       CASE(timers_fire_in_order_at_their_time), CASE(a_timer_can_be_moved_cleared_and_repeated),
       CASE(a_watch_reports_what_is_wanted_only),
+      CASE(a_watch_asked_once_reports_once_even_for_a_number_used_again),
       CASE(a_watch_ended_by_another_gets_no_event_of_the_same_turn),
       CASE(a_descriptor_epoll_refuses_is_reported),
       CASE(deferred_work_runs_in_the_same_turn_even_when_it_defers_more),

@@ -23,34 +23,30 @@ static void pipe_close(wi_child_pipe *p)
 {
     if (p->fd < 0)
         return;
-    wi_watch_fini(&p->watch);
+    if (p->child->loop)
+        wi_watch_fini(&p->watch);
     close(p->fd);
     p->fd = -1;
 }
 
 /* The parent's end, which alone does not block; the child's is `other`. */
-static int pipe_open(wi_child_pipe *p, wi_child *child, bool reads,
-                     void (*fn)(wi_watch *watch, uint32_t events), int *other)
+static int pipe_open(wi_child_pipe *p, bool reads, int *other)
 {
     int fds[2];
-    p->child = child;
     if (pipe2(fds, O_CLOEXEC) != 0)
         return errno;
     p->fd = fds[reads ? 0 : 1];
     *other = fds[reads ? 1 : 0];
-    wi_watch_init(&p->watch, child->loop, p->fd, fn);
     return fcntl(p->fd, F_SETFL, O_NONBLOCK) == 0 ? 0 : errno;
 }
 
 /* ---- the end ---- */
 
-static void close_all(wi_child *child)
+static void close_pipes(wi_child *child)
 {
     pipe_close(&child->in);
     pipe_close(&child->out);
     pipe_close(&child->errors);
-    wi_watch_fini(&child->watch);
-    wi_timer_fini(&child->timer);
 }
 
 static void send_signal(wi_child *child, int signal)
@@ -78,7 +74,9 @@ static void finish(wi_child *child)
 {
     if (child->ending && !child->killed)
         kill_group(child); /* what is left of it */
-    close_all(child);
+    close_pipes(child);
+    wi_watch_fini(&child->watch);
+    wi_timer_fini(&child->timer);
     wi_spawn_reap(&child->process, true, &child->how);
     child->done(child);
 }
@@ -246,11 +244,11 @@ static int open_pipes(wi_child *child, int theirs[3])
 {
     int failed = 0;
     if (child->input_len)
-        failed = pipe_open(&child->in, child, false, on_input, &theirs[0]);
+        failed = pipe_open(&child->in, false, &theirs[0]);
     if (!failed)
-        failed = pipe_open(&child->out, child, true, on_output, &theirs[1]);
+        failed = pipe_open(&child->out, true, &theirs[1]);
     if (!failed)
-        failed = pipe_open(&child->errors, child, true, on_output, &theirs[2]);
+        failed = pipe_open(&child->errors, true, &theirs[2]);
     return failed;
 }
 
@@ -273,38 +271,54 @@ static weir_status spawn(wi_child *child, const wi_child_options *options, weir_
     return status;
 }
 
-weir_status wi_child_start(wi_child *child, wi_loop *loop, const wi_child_options *options,
-                           void (*done)(wi_child *child), weir_error *err)
+weir_status wi_child_start(wi_child *child, const wi_child_options *options, weir_error *err)
 {
     *child = (wi_child){
-        .loop = loop,
-        .done = done,
-        .process.pidfd = -1,
         .input = options->input,
         .input_len = options->input_len,
         .grace = options->grace,
         .may_grow = options->may_grow,
-        .in.fd = -1,
-        .out.fd = -1,
-        .errors.fd = -1,
+        .in = {.child = child, .fd = -1},
+        .out = {.child = child, .fd = -1},
+        .errors = {.child = child, .fd = -1},
     };
     wi_buf_init(&child->out.bytes, options->max_output + 1);
     wi_buf_init(&child->errors.bytes, options->max_output + 1);
-    wi_watch_init(&child->watch, loop, -1, on_end);
-    weir_status status = WEIR_OK;
-    if (!wi_timer_init(&child->timer, loop, on_grace_over))
-        status = wi_fail_nomem(err);
-    if (status == WEIR_OK)
-        status = spawn(child, options, err);
-    if (status != WEIR_OK) {
-        close_all(child);
-        return status;
+    weir_status status = spawn(child, options, err);
+    if (status != WEIR_OK)
+        close_pipes(child);
+    return status;
+}
+
+void wi_child_abandon(wi_child *child)
+{
+    close_pipes(child);
+    send_signal(child, SIGKILL);
+    wi_spawn_reap(&child->process, true, &child->how);
+}
+
+static void watch(wi_child *child, wi_watch *watch, int fd, uint32_t events,
+                  void (*fn)(wi_watch *watch, uint32_t events))
+{
+    if (fd < 0)
+        return;
+    wi_watch_init(watch, child->loop, fd, fn);
+    wi_watch_want(watch, events);
+}
+
+weir_status wi_child_attend(wi_child *child, wi_loop *loop, void (*done)(wi_child *child),
+                            weir_error *err)
+{
+    if (!wi_timer_init(&child->timer, loop, on_grace_over)) {
+        wi_child_abandon(child);
+        return wi_fail_nomem(err);
     }
-    child->watch.fd = child->process.pidfd;
-    wi_watch_want(&child->watch, EPOLLIN);
-    listen(child, EPOLLIN);
-    if (child->in.fd >= 0)
-        wi_watch_want(&child->in.watch, EPOLLOUT);
+    child->loop = loop;
+    child->done = done;
+    watch(child, &child->watch, child->process.pidfd, EPOLLIN, on_end);
+    watch(child, &child->in.watch, child->in.fd, EPOLLOUT, on_input);
+    watch(child, &child->out.watch, child->out.fd, EPOLLIN, on_output);
+    watch(child, &child->errors.watch, child->errors.fd, EPOLLIN, on_output);
     return WEIR_OK;
 }
 

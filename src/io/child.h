@@ -6,7 +6,8 @@
  * it, and are killed then; so they are when the command had to be ended. Who left the group is left
  * alone. The command itself is reaped last, so that its group's number means no other.
  *
- * For the loop's thread only, which blocks SIGPIPE, as Weir's threads do.
+ * It is started by any thread, since that blocks for a moment, and then attended to by a loop,
+ * whose thread blocks SIGPIPE, as Weir's threads do.
  */
 #ifndef WI_CHILD_H
 #define WI_CHILD_H
@@ -37,7 +38,7 @@ typedef struct wi_child_pipe {
 
 /* Embedded; filled by wi_child_start. */
 struct wi_child {
-    wi_loop *loop;
+    wi_loop *loop;                 /* NULL: none attends to it */
     void (*done)(wi_child *child); /* once; the loop knows nothing of the child any more */
     bool (*may_grow)(wi_child *child, size_t bytes);
     size_t owed; /* read, and not yet allowed: reading pauses; 0: it does not */
@@ -61,10 +62,21 @@ struct wi_child {
     wi_exit how;
 };
 
-/* Starts it. On failure, which is wi_spawn's or WEIR_NOMEM or WEIR_IO, done is not called. The
- * buffers of out and errors are the caller's to wi_buf_fini, in any case. */
-weir_status wi_child_start(wi_child *child, wi_loop *loop, const wi_child_options *options,
-                           void (*done)(wi_child *child), weir_error *err);
+/*
+ * Starts it. On failure, which is wi_spawn's or WEIR_IO for want of descriptors, there is nothing
+ * to undo. Else either wi_child_attend or wi_child_abandon comes next. Any thread.
+ */
+weir_status wi_child_start(wi_child *child, const wi_child_options *options, weir_error *err);
+
+/*
+ * Has done called when it is over. The buffers of out and errors are the caller's to wi_buf_fini
+ * then. WEIR_NOMEM: it was abandoned. On the loop's thread, as everything that follows.
+ */
+weir_status wi_child_attend(wi_child *child, wi_loop *loop, void (*done)(wi_child *child),
+                            weir_error *err);
+
+/* Kills it with its group and reaps it, here and now. Nobody must have attended to it. */
+void wi_child_abandon(wi_child *child);
 
 /* After may_grow said no. */
 void wi_child_resume(wi_child *child);

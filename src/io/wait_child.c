@@ -16,9 +16,8 @@ typedef struct child_wait {
     wi_op op;
     wi_child_options options;
     wi_child child;
-    bool started;
-    weir_status status;
-    weir_error error; /* the caller's belongs to the caller until the command has ended */
+    bool attended;
+    weir_status status; /* of that */
 } child_wait;
 
 /* ---- on the loop ---- */
@@ -31,8 +30,8 @@ static void on_done(wi_child *child)
 static void begin(wi_op *op)
 {
     child_wait *wait = wi_container_of(op, child_wait, op);
-    wait->status = wi_child_start(&wait->child, op->loop, &wait->options, on_done, &wait->error);
-    wait->started = true;
+    wait->attended = true;
+    wait->status = wi_child_attend(&wait->child, op->loop, on_done, NULL);
     if (wait->status != WEIR_OK)
         wi_op_end(op);
 }
@@ -129,11 +128,8 @@ static weir_status judge(child_wait *wait, weir_child_result *result, weir_error
 {
     const wi_child *child = &wait->child;
     const char *name = wait->options.spawn.argv[0];
-    if (wait->status != WEIR_OK) {
-        if (err)
-            *err = wait->error;
-        return wait->status;
-    }
+    if (wait->status != WEIR_OK)
+        return wi_fail_nomem(err);
     switch (child->status) {
     case WEIR_OK:
         break;
@@ -151,6 +147,24 @@ static weir_status judge(child_wait *wait, weir_child_result *result, weir_error
                        "children",
                        name);
     return take_result(&wait->child, result, err);
+}
+
+static weir_status run(child_wait *wait, weir_child_result *result, weir_error *err)
+{
+    wi_child *child = &wait->child;
+    weir_status status = wi_task_check(err);
+    if (status == WEIR_OK)
+        status = wi_child_start(child, &wait->options, err);
+    if (status != WEIR_OK)
+        return status;
+    status = wi_op_run(&wait->op, begin, cancel, err);
+    if (!wait->attended)
+        wi_child_abandon(child);
+    if (status == WEIR_OK)
+        status = judge(wait, result, err);
+    wi_buf_fini(&child->out.bytes);
+    wi_buf_fini(&child->errors.bytes);
+    return status;
 }
 
 weir_status weir_child_run(const weir_child_options *options, weir_child_result *result,
@@ -172,13 +186,7 @@ weir_status weir_child_run(const weir_child_options *options, weir_child_result 
                 .grace = options->grace ? options->grace : WEIR_SECONDS(2),
             },
     };
-    status = wi_op_run(&wait.op, begin, cancel, err);
-    if (status == WEIR_OK)
-        status = judge(&wait, result, err);
-    if (wait.started) {
-        wi_buf_fini(&wait.child.out.bytes);
-        wi_buf_fini(&wait.child.errors.bytes);
-    }
+    status = run(&wait, result, err);
     free(env);
     return status;
 }
