@@ -298,9 +298,8 @@ static inline int kinds_run(int argc, char **argv, const kind_case *cases, int n
                          (int)(sizeof kinds / sizeof *kinds));                          \
     }
 
-/* Processes join when they can run what is tested. */
 #ifndef KINDS_TESTED
-#define KINDS_TESTED WEIR_INLINE, WEIR_THREADS, WEIR_FIBERS
+#define KINDS_TESTED WEIR_INLINE, WEIR_THREADS, WEIR_FIBERS, WEIR_PROCESSES
 #endif
 
 #endif

@@ -4,6 +4,8 @@
  * Values are pointers and pass from hand to hand. Any number may send and receive, from any thread
  * or fiber; each value is received once, in the order in which it was sent. A call that waits ends
  * early when the calling task is cancelled or past its deadline; nothing was sent or received then.
+ * Those who wait are served in turn. Send and receive of a task that is to end fail even if they
+ * would not have to wait; the try_ ones serve it to clear up.
  */
 #ifndef WEIR_CHANNEL_H
 #define WEIR_CHANNEL_H
@@ -18,7 +20,8 @@ extern "C" {
 
 typedef struct weir_channel weir_channel;
 
-/* capacity: values sent and not yet received; 0: send waits until a receiver has the value. */
+/* capacity: values sent and not yet received, at most 2^28; 0: send waits until a receiver has the
+ * value. WEIR_INVALID, WEIR_NOMEM. */
 weir_status weir_channel_new(size_t capacity, weir_channel **out, weir_error *err);
 
 weir_channel *weir_channel_ref(weir_channel *channel);

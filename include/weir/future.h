@@ -36,7 +36,7 @@ typedef enum weir_future_state {
 
 /* What became of an attempt to cancel. */
 typedef enum weir_cancel {
-    WEIR_CANCEL_TOO_LATE, /* it had finished */
+    WEIR_CANCEL_TOO_LATE, /* it had finished, or is the program's own and runs */
     WEIR_CANCEL_DONE,     /* it is cancelled; its task never runs */
     WEIR_CANCEL_ASKED     /* it runs, and was asked to end: its next wait, or the one it is in,
                              returns WEIR_CANCELLED */
@@ -69,7 +69,7 @@ int weir_future_start(weir_future *future);
  */
 int weir_future_complete(weir_future *future, void *result);
 
-/* The same with an error, which is copied; its status must not be WEIR_OK. */
+/* The same with an error, which is copied; 0 also if its status is WEIR_OK. */
 int weir_future_fail(weir_future *future, const weir_error *error);
 
 /* ---- the side that asks ---- */
@@ -84,7 +84,8 @@ int weir_future_cancelled(const weir_future *future);
 /*
  * Cancels what is pending, and asks what is running to end. Never waits. A future that was asked is
  * over when its task returns: cancelled if the task returned an error with WEIR_CANCELLED, finished
- * if it had a result or another error by then.
+ * if it had a result or another error by then. A task that returns WEIR_CANCELLED without having
+ * been asked, say because another's future was cancelled, has finished with that error.
  */
 weir_cancel weir_future_cancel(weir_future *future);
 
@@ -95,8 +96,11 @@ weir_cancel weir_future_cancel(weir_future *future);
  * tasks that wait for each other; WEIR_TIMEDOUT if timeout_ns passed. The last, and WEIR_CANCELLED
  * when the caller itself is cancelled, differ from a task's own error by weir_future_done being 0.
  *
- * A worker thread or fiber that waits here for a task of its own executor which nobody has begun
- * runs that task itself.
+ * A task that waits here for another of its own executor which nobody has begun helps itself, since
+ * all workers might wait so: on a thread it runs that task on its own stack, and returns when it is
+ * over even if that is later than timeout_ns; on a fiber it starts another fiber for it, if the
+ * number of fibers is limited. (Not with processes.) weir_wait and weir_completions_next do
+ * likewise, one task at a time.
  */
 weir_status weir_future_result(weir_future *future, int64_t timeout_ns, void **result,
                                weir_error *err);
@@ -111,7 +115,8 @@ weir_status weir_future_error(weir_future *future, int64_t timeout_ns, weir_erro
  * Has fn(future, arg) called once the future is over: in the thread that completes or cancels it,
  * or at once, here, if it is over already. Callbacks run in the order in which they were added,
  * with no lock held, after the result can be asked for; they should be short, and may call anything
- * that does not wait. The future is kept alive until fn has returned. WEIR_NOMEM.
+ * that does not wait. The future is kept alive until fn has returned. If its last reference goes
+ * before it is over, fn is not called. WEIR_NOMEM.
  */
 weir_status weir_future_add_done_callback(weir_future *future,
                                           void (*fn)(weir_future *future, void *arg), void *arg,
@@ -121,14 +126,16 @@ weir_status weir_future_add_done_callback(weir_future *future,
 
 typedef enum weir_wait_until {
     WEIR_FIRST_COMPLETED, /* one is over, however it ended */
-    WEIR_FIRST_EXCEPTION, /* one finished with an error, or all are over */
+    WEIR_FIRST_EXCEPTION, /* one finished with an error (being cancelled is none), or all are over
+                           */
     WEIR_ALL_COMPLETED
 } weir_wait_until;
 
 /*
  * Waits for several futures. WEIR_OK, or WEIR_TIMEDOUT when timeout_ns passed first; either way
  * *done (nullable) says how many different ones are over: the same future given twice counts once.
- * weir_future_done tells which. n may be 0: that is over at once.
+ * weir_future_done tells which. n may be 0: that is over at once. WEIR_INVALID: a task waits for
+ * all of several, and its own is among them. WEIR_NOMEM.
  */
 weir_status weir_wait(weir_future *const *futures, size_t n, weir_wait_until until,
                       int64_t timeout_ns, size_t *done, weir_error *err);

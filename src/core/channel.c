@@ -14,6 +14,8 @@
 #include "list.h"
 #include "task.h"
 
+static const size_t CAPACITY_MAX = (size_t)1 << 28;
+
 struct weir_channel {
     atomic_int refs;
     size_t capacity;
@@ -37,11 +39,10 @@ typedef struct waiter {
 
 weir_status weir_channel_new(size_t capacity, weir_channel **out, weir_error *err)
 {
-    size_t bytes;
-    if (__builtin_mul_overflow(capacity, sizeof(void *), &bytes) ||
-        __builtin_add_overflow(bytes, sizeof(weir_channel), &bytes))
-        return wi_fail_nomem(err);
-    weir_channel *channel = malloc(bytes);
+    if (capacity > CAPACITY_MAX)
+        return wi_fail(err, WEIR_INVALID, "a channel holds at most %zu values, not %zu",
+                       CAPACITY_MAX, capacity);
+    weir_channel *channel = malloc(sizeof *channel + capacity * sizeof(void *));
     if (!channel)
         return wi_fail_nomem(err);
     *channel = (weir_channel){.refs = 1, .capacity = capacity};

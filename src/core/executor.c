@@ -271,6 +271,8 @@ static weir_status admit(weir_executor *ex, wi_work *work, bool wait, weir_error
         return say_why_not(ex, err);
     wi_list_append(&ex->queue, &work->node);
     work->queued = true;
+    work->taken = false;
+    work->lingers = false;
     ex->stats.submitted++;
     ex->stats.pending++;
     call_begin(ex);
@@ -319,14 +321,20 @@ static void start_running(weir_executor *ex, wi_work *work)
     ex->stats.running++;
 }
 
+wi_work *wi_executor_take_locked(weir_executor *ex)
+{
+    if (wi_list_empty(&ex->queue))
+        return NULL;
+    wi_work *work = wi_container_of(ex->queue.next, wi_work, node);
+    start_running(ex, work);
+    work->taken = true;
+    return work;
+}
+
 wi_work *wi_executor_take(weir_executor *ex)
 {
-    wi_work *work = NULL;
     pthread_mutex_lock(&ex->lock);
-    if (!wi_list_empty(&ex->queue)) {
-        work = wi_container_of(ex->queue.next, wi_work, node);
-        start_running(ex, work);
-    }
+    wi_work *work = wi_executor_take_locked(ex);
     pthread_mutex_unlock(&ex->lock);
     return work;
 }
@@ -350,6 +358,8 @@ void wi_executor_over(weir_executor *ex, wi_work *work, wi_tally tally)
     ex->stats.succeeded += tally.succeeded;
     ex->stats.failed += tally.failed;
     ex->stats.cancelled += tally.cancelled;
+    if (work->taken && !work->lingers && ex->backend->free_again)
+        ex->backend->free_again(ex);
     look_if_settled(ex);
     pthread_mutex_unlock(&ex->lock);
 }
@@ -445,7 +455,7 @@ void wi_executor_break(weir_executor *ex, const weir_error *why)
 /* ---- shutdown ---- */
 
 /* Each that runs now is asked once; those that end meanwhile take themselves off either list. */
-static void cancel_running(weir_executor *ex)
+void wi_executor_cancel_running(weir_executor *ex)
 {
     wi_list left;
     wi_list_init(&left);
@@ -547,7 +557,7 @@ weir_status weir_executor_shutdown(weir_executor *ex, const weir_shutdown_option
         wi_executor_drop_queued(ex, &why);
     }
     if (options.cancel_running)
-        cancel_running(ex);
+        wi_executor_cancel_running(ex);
     if (options.no_wait)
         return WEIR_OK;
     int64_t deadline = options.timeout ? wi_deadline_in(options.timeout) : WI_FOREVER;

@@ -156,12 +156,15 @@ static void hear(wi_post *word)
 
 /*
  * A loop whose kernel side fails can't be left with fibers on it, since their stacks hold what
- * others wait for: no more tasks are taken, and it is tried again.
+ * others wait for. No more tasks are taken and those that run are asked to end, which they hear
+ * because posts and timers still work, looked at now and then.
  */
 static void bear(lane *me, const weir_error *why)
 {
-    if (!me->failed)
+    if (!me->failed) {
         wi_executor_break(me->ex, why);
+        wi_executor_cancel_running(me->ex);
+    }
     me->failed = true;
     wi_park(wi_parker_here(NULL), wi_park_now() + RETRY_AFTER);
 }

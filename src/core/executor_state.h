@@ -31,6 +31,9 @@ typedef struct wi_executor_backend {
      * work back and tells the submitter.
      */
     weir_status (*summon)(weir_executor *ex, wi_work *work, weir_error *err);
+    /* Nullable: the calling worker is over with a work and will look for the next at once. Under
+     * the lock. */
+    void (*free_again)(weir_executor *ex);
     /* The executor is closing or broken (state and queue as they are): wake idle workers, so that
      * they see. */
     void (*closing)(weir_executor *ex);
@@ -117,6 +120,9 @@ bool wi_executor_initialize(weir_executor *ex);
 /* The next work, which counts as running now; NULL: there is none now. Any worker. */
 wi_work *wi_executor_take(weir_executor *ex);
 
+/* The same for who holds the lock, which is kept. */
+wi_work *wi_executor_take_locked(weir_executor *ex);
+
 /* No more work is queued and none will come: a worker that finds nothing may go. */
 bool wi_executor_is_closing(weir_executor *ex);
 
@@ -125,6 +131,9 @@ void wi_executor_break(weir_executor *ex, const weir_error *why);
 
 /* Drops what is queued, for this reason; WEIR_CANCELLED counts as cancelled, others as failed. */
 void wi_executor_drop_queued(weir_executor *ex, const weir_error *why);
+
+/* Asks everything that runs to end. */
+void wi_executor_cancel_running(weir_executor *ex);
 
 /* For tests, before the first submit: loops of WEIR_FIBERS run on this clock. */
 void wi_executor_use_clock(weir_executor *ex, wi_clock *clock);

@@ -1,7 +1,10 @@
 /*
- * executor_threads.c: tasks on threads that are reused. Its invariant: a worker that is among the
- * idle ones has seen an empty queue under the lock under which it joined them, so whoever queues
- * work afterwards finds it there.
+ * executor_threads.c: tasks on threads that are reused. Its invariant: as long as work is queued,
+ * all workers there may be have some, or one is searching: awake and about to look at the queue.
+ *
+ * So a submit wakes a thread, or starts one, only if none is searching; a searcher that has found
+ * work sees to the next if there is more. A worker goes to sleep only when it has seen an empty
+ * queue under the lock.
  */
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -14,19 +17,23 @@
 typedef struct worker worker;
 
 struct worker {
-    wi_list node; /* among the idle; under the executor's lock */
-    worker *next; /* of all */
+    wi_list node;   /* among the idle; these two under the executor's lock */
+    bool searching; /* counted as such */
+    worker *next;   /* of all */
     weir_executor *ex;
     pthread_t thread;
     atomic_uint woken; /* its futex */
 };
 
 typedef struct threads_state {
-    wi_list idle;               /* newest first, its caches are warm; under the executor's lock */
+    wi_list idle;  /* newest first, its caches are warm; these two under the executor's lock */
+    int searching; /* workers */
     pthread_mutex_t start_lock; /* over all */
     worker *all;
     atomic_int started; /* written under start_lock */
 } threads_state;
+
+static _Thread_local worker *self;
 
 static weir_status open_threads(weir_executor *ex, weir_error *err)
 {
@@ -39,52 +46,89 @@ static weir_status open_threads(weir_executor *ex, weir_error *err)
     return WEIR_OK;
 }
 
+/* ---- searching; under the executor's lock ---- */
+
+static void search(worker *who, bool on)
+{
+    threads_state *state = who->ex->backend_state;
+    state->searching += on - who->searching;
+    who->searching = on;
+}
+
+static void search_again(weir_executor *ex)
+{
+    if (self && self->ex == ex)
+        search(self, true);
+}
+
+static bool is_wanting(weir_executor *ex)
+{
+    threads_state *state = ex->backend_state;
+    return !wi_list_empty(&ex->queue) && !state->searching;
+}
+
 /* ---- a worker ---- */
 
-/* True: it is idle now, and will be woken. */
-static bool become_idle(worker *me)
+static void call_another(weir_executor *ex);
+
+static void run_locked(worker *me, wi_work *work)
+{
+    weir_executor *ex = me->ex;
+    search(me, false);
+    bool wanting = is_wanting(ex);
+    pthread_mutex_unlock(&ex->lock);
+    if (wanting)
+        call_another(ex);
+    work->run(work);
+    pthread_mutex_lock(&ex->lock);
+}
+
+static void sleep_locked(worker *me)
 {
     weir_executor *ex = me->ex;
     threads_state *state = ex->backend_state;
-    pthread_mutex_lock(&ex->lock);
-    bool idle = wi_list_empty(&ex->queue) && !atomic_load(&ex->closed) && !ex->broken.status;
-    if (idle) {
-        atomic_store(&me->woken, 0);
-        wi_list_prepend(&state->idle, &me->node);
-        ex->stats.idle++;
-    }
+    search(me, false);
+    atomic_store(&me->woken, 0);
+    wi_list_prepend(&state->idle, &me->node);
+    ex->stats.idle++;
     pthread_mutex_unlock(&ex->lock);
-    return idle;
-}
-
-/* It may be at its end as soon as woken is set; its place in memory stays until the executor's. */
-static void wake(worker *idle)
-{
-    atomic_store(&idle->woken, 1);
-    syscall(SYS_futex, &idle->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    while (!atomic_load(&me->woken))
+        syscall(SYS_futex, &me->woken, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    pthread_mutex_lock(&ex->lock);
 }
 
 static void work_on(worker *me)
 {
+    weir_executor *ex = me->ex;
+    pthread_mutex_lock(&ex->lock);
     for (;;) {
-        wi_work *work;
-        while ((work = wi_executor_take(me->ex)))
-            work->run(work);
-        if (become_idle(me))
-            while (!atomic_load(&me->woken))
-                syscall(SYS_futex, &me->woken, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-        else if (wi_executor_is_closing(me->ex))
-            return;
+        wi_work *work = wi_executor_take_locked(ex);
+        if (work)
+            run_locked(me, work);
+        else if (atomic_load(&ex->closed) || ex->broken.status)
+            break;
+        else
+            sleep_locked(me);
     }
+    search(me, false);
+    pthread_mutex_unlock(&ex->lock);
 }
 
 static void *worker_main(void *arg)
 {
     worker *me = arg;
+    self = me;
     if (wi_executor_initialize(me->ex))
         work_on(me);
     wi_executor_retire(me->ex);
     return NULL;
+}
+
+static void set_searching(worker *who, bool on)
+{
+    pthread_mutex_lock(&who->ex->lock);
+    search(who, on);
+    pthread_mutex_unlock(&who->ex->lock);
 }
 
 static weir_status start_worker(weir_executor *ex, weir_error *err)
@@ -98,9 +142,13 @@ static weir_status start_worker(weir_executor *ex, weir_error *err)
     char name[16];
     wi_thread_name(name, ex->options.thread_name_prefix, state->started + 1);
     wi_executor_hire(ex);
+    /* Not while it initializes, which may take its time; nor the first, which others must not rely
+     * on before it lives. */
+    set_searching(fresh, state->started > 0 && !ex->options.initializer);
     weir_status status = wi_thread_start_sized(&fresh->thread, name, ex->options.stack_size,
                                                worker_main, fresh, err);
     if (status) {
+        set_searching(fresh, false);
         wi_executor_retire(ex);
         free(fresh);
         return status;
@@ -113,26 +161,29 @@ static weir_status start_worker(weir_executor *ex, weir_error *err)
 
 /* ---- what the front asks for ---- */
 
+/* It may be at its end as soon as woken is set; its place in memory stays until the executor's. */
+static void wake(worker *idle)
+{
+    atomic_store(&idle->woken, 1);
+    syscall(SYS_futex, &idle->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* One that sleeps, and is to search from now on. Under the executor's lock. */
 static worker *take_idle(weir_executor *ex)
 {
     threads_state *state = ex->backend_state;
-    pthread_mutex_lock(&ex->lock);
     wi_list *node = wi_list_shift(&state->idle);
-    if (node)
-        ex->stats.idle--;
-    pthread_mutex_unlock(&ex->lock);
-    return node ? wi_container_of(node, worker, node) : NULL;
+    if (!node)
+        return NULL;
+    worker *idle = wi_container_of(node, worker, node);
+    ex->stats.idle--;
+    search(idle, true);
+    return idle;
 }
 
-static weir_status summon_thread(weir_executor *ex, wi_work *work, weir_error *err)
+static weir_status start_another(weir_executor *ex, weir_error *err)
 {
-    (void)work;
     threads_state *state = ex->backend_state;
-    worker *idle = take_idle(ex);
-    if (idle) {
-        wake(idle);
-        return WEIR_OK;
-    }
     if (state->started == ex->options.max_workers)
         return WEIR_OK;
     weir_status status = WEIR_OK;
@@ -145,11 +196,34 @@ static weir_status summon_thread(weir_executor *ex, wi_work *work, weir_error *e
     return status;
 }
 
+static weir_status summon_thread(weir_executor *ex, wi_work *work, weir_error *err)
+{
+    (void)work;
+    pthread_mutex_lock(&ex->lock);
+    bool wanting = is_wanting(ex);
+    worker *idle = wanting ? take_idle(ex) : NULL;
+    pthread_mutex_unlock(&ex->lock);
+    if (idle)
+        wake(idle);
+    return wanting && !idle ? start_another(ex, err) : WEIR_OK;
+}
+
+static void call_another(weir_executor *ex)
+{
+    weir_error err;
+    summon_thread(ex, NULL, &err);
+}
+
 static void wake_idle(weir_executor *ex)
 {
     worker *idle;
-    while ((idle = take_idle(ex)))
-        wake(idle);
+    do {
+        pthread_mutex_lock(&ex->lock);
+        idle = take_idle(ex);
+        pthread_mutex_unlock(&ex->lock);
+        if (idle)
+            wake(idle);
+    } while (idle);
 }
 
 static void join_threads(weir_executor *ex)
@@ -169,6 +243,7 @@ const wi_executor_backend wi_executor_threads = {
     .name = "threads",
     .open = open_threads,
     .summon = summon_thread,
+    .free_again = search_again,
     .closing = wake_idle,
     .close = join_threads,
     .in_process = true,

@@ -1,6 +1,6 @@
 /*
  * fiber.c: see fiber.h. Its invariant: a fiber that has not returned is exactly one of running,
- * ready (in its family's `ready`, or about to be in `yielded`) and suspended; and its memory is
+ * ready (in its family's `ready` or `yielded`) and suspended; and its memory is
  * given back only when its loop's inbox no longer knows its post.
  *
  * Compilers may keep the address of a thread-local variable over a switch; that is right here,
@@ -95,7 +95,7 @@ _Noreturn static void overflowed(const wi_fiber *fiber)
 bool wi_overflow_find(const void *address, wi_overflow *overflow)
 {
     const wi_fiber *fiber = current;
-    if (!fiber || !wi_stack_guards(&fiber->stack, address))
+    if (!fiber || !wi_stack_guards(&fiber->family->stacks, &fiber->stack, address))
         return false;
     *overflow = (wi_overflow){fiber->name, fiber->family->stacks.size};
     return true;

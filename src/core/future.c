@@ -204,6 +204,7 @@ wi_tally wi_future_decide(weir_future *future, weir_status status)
 {
     pthread_mutex_lock(&future->lock);
     future->decided = true;
+    future->work.lingers = !wi_list_empty(&future->callbacks);
     bool cancelled = status == WEIR_CANCELLED && future->asked;
     pthread_mutex_unlock(&future->lock);
     return (wi_tally){.succeeded = !status, .failed = status && !cancelled, .cancelled = cancelled};

@@ -6,7 +6,6 @@
 
 #include "executor_state.h"
 #include "future_state.h"
-#include "help.h"
 #include "weir/group.h"
 
 struct weir_group {
@@ -16,6 +15,7 @@ struct weir_group {
     pthread_mutex_t lock; /* over all below */
     wi_list members;      /* that were handed in and are not over */
     int64_t pending;
+    uint64_t listed; /* members so far */
     bool cancelled;
     bool lost;        /* a task was cancelled */
     weir_error first; /* failure; status WEIR_OK: none yet */
@@ -26,6 +26,7 @@ typedef struct member {
     wi_list node;
     weir_group *group;
     weir_future *future; /* borrowed: it can't go before the group has heard of its end */
+    uint64_t number;     /* from 1 on; members are listed in this order */
     bool listed;         /* these two under the group's lock; */
     bool over;           /* what comes second frees it */
 } member;
@@ -119,6 +120,7 @@ static bool list_member(weir_group *group, member *fresh)
     pthread_mutex_lock(&group->lock);
     bool late = group->cancelled;
     bool over = fresh->over;
+    fresh->number = ++group->listed;
     if (!over)
         wi_list_append(&group->members, &fresh->node);
     fresh->listed = true;
@@ -170,23 +172,35 @@ weir_status weir_group_submit(weir_group *group, const weir_task *task, weir_fut
 
 /* ---- cancelling ---- */
 
-void weir_group_cancel(weir_group *group)
+/* Each member once, those that have begun only if `begun`. */
+static void cancel_members(weir_group *group, bool begun)
 {
     wi_list left;
     wi_list_init(&left);
     pthread_mutex_lock(&group->lock);
-    group->cancelled = true;
     wi_list_splice(&left, &group->members);
     wi_list *node;
     while ((node = wi_list_shift(&left))) {
         wi_list_append(&group->members, node);
-        weir_future *future = weir_future_ref(wi_container_of(node, member, node)->future);
+        weir_future *future = wi_container_of(node, member, node)->future;
+        if (!begun && weir_future_get_state(future) != WEIR_FUTURE_PENDING)
+            continue;
+        weir_future_ref(future);
         pthread_mutex_unlock(&group->lock);
         weir_future_cancel(future);
         weir_future_unref(future);
         pthread_mutex_lock(&group->lock);
     }
     pthread_mutex_unlock(&group->lock);
+}
+
+void weir_group_cancel(weir_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    group->cancelled = true;
+    pthread_mutex_unlock(&group->lock);
+    cancel_members(group, false); /* first, or they would begin in the place of those that end */
+    cancel_members(group, true);
 }
 
 /* ---- waiting ---- */
@@ -204,29 +218,37 @@ static bool is_inside(weir_group *group)
     return inside;
 }
 
-static weir_future *find_pending(weir_group *group)
+/* The next that this wait has not come to; referenced. */
+static weir_future *next_member(weir_group *group, uint64_t *after)
 {
     weir_future *found = NULL;
     pthread_mutex_lock(&group->lock);
-    for (wi_list *node = group->members.next; node != &group->members && !found;
-         node = node->next) {
-        weir_future *future = wi_container_of(node, member, node)->future;
-        if (weir_future_get_state(future) == WEIR_FUTURE_PENDING)
-            found = weir_future_ref(future);
-    }
+    for (wi_list *node = group->members.next; node != &group->members && !found; node = node->next)
+        if (wi_container_of(node, member, node)->number > *after) {
+            found = weir_future_ref(wi_container_of(node, member, node)->future);
+            *after = wi_container_of(node, member, node)->number;
+        }
     pthread_mutex_unlock(&group->lock);
     return found;
 }
 
-/* A task of the same executor runs what nobody has begun, since the workers may all wait so. */
-static void help(weir_group *group)
+/*
+ * A task of the same executor waits for one after another, as for its future: so it runs what
+ * nobody has begun, since the workers may all wait so, and hears of it if they wait for each other.
+ */
+static weir_status wait_one_by_one(weir_group *group, int64_t deadline, weir_error *err)
 {
+    weir_status status = WEIR_OK;
     weir_future *future;
-    bool helped = true;
-    while (helped && (future = find_pending(group))) {
-        helped = wi_help(future);
+    uint64_t after = 0;
+    while (!status && (future = next_member(group, &after))) {
+        int64_t left = deadline - wi_park_now();
+        status = weir_future_error(future, deadline == WI_FOREVER ? -1 : left > 0 ? left : 0, err);
+        if (weir_future_done(future))
+            status = WEIR_OK; /* its own error is told at the end */
         weir_future_unref(future);
     }
+    return status;
 }
 
 static weir_status wait_for_all(weir_group *group, int64_t deadline, bool deaf, weir_error *err)
@@ -275,9 +297,11 @@ weir_status weir_group_wait(weir_group *group, int64_t timeout_ns, weir_error *e
     if (is_inside(group))
         return wi_fail(err, WEIR_INVALID, "a task of the group would wait for itself");
     int64_t deadline = wi_deadline_in(timeout_ns);
-    if (timeout_ns && wi_executor_inside(group->executor))
-        help(group);
-    weir_status status = wait_for_all(group, deadline, false, err);
+    weir_status status = WEIR_OK;
+    if (wi_executor_inside(group->executor))
+        status = wait_one_by_one(group, deadline, err);
+    if (!status)
+        status = wait_for_all(group, deadline, false, err);
     return status ? status : say_outcome(group, err);
 }
 

@@ -88,8 +88,8 @@ TEST(a_failure_can_cancel_the_rest)
     EXPECT_INT(collect(pending), -WEIR_CANCELLED);
     EXPECT_INT(collect(running), -WEIR_CANCELLED);
     EXPECT_INT(collect(second), -WEIR_CANCELLED);
-    EXPECT_INT(weir_group_submit(group, &(weir_task){.fn = fail, .arg = &e}, NULL, &err),
-               WEIR_CANCELLED);
+    weir_task task = task_of(fail, &e);
+    EXPECT_INT(weir_group_submit(group, &task, NULL, &err), WEIR_CANCELLED);
     EXPECT_STR(err.text, "the group is cancelled, since a task failed: there is no product 5");
     weir_group_free(group);
     weir_executor_free(ex);
@@ -149,9 +149,8 @@ TEST(a_group_of_a_closed_executor_takes_nothing)
     EXPECT_INT(weir_group_pending(group), 0);
     EXPECT_INT(weir_group_wait(group, -1, NULL), WEIR_OK);
     weir_group_free(group);
+    EXPECT_INT(weir_group_new(ex, (weir_group_policy)9, &group, NULL), WEIR_INVALID);
     weir_executor_free(ex);
-    weir_group *none = NULL;
-    EXPECT_INT(weir_group_new(ex, (weir_group_policy)9, &none, NULL), WEIR_INVALID);
 }
 
 /* ---- from inside ---- */

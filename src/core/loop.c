@@ -342,8 +342,11 @@ weir_status wi_loop_turn(wi_loop *loop, bool wait, weir_error *err)
 {
     apply_interests(loop);
     int n = wait_for_events(loop, time_to_wait(loop, wait));
-    if (n < 0 && errno != EINTR)
-        return wi_fail_errno(err, errno, "cannot wait for events");
+    weir_status status = WEIR_OK;
+    if (n < 0 && errno != EINTR) {
+        status = wi_fail_errno(err, errno, "cannot wait for events");
+        wi_loop_take_posts(loop); /* nobody will be told of them */
+    }
     wi_heap_node *first = wi_heap_top(&loop->timers);
     if (wait && n == 0 && first && loop->clock->is_virtual && wi_list_empty(&loop->deferred))
         wi_clock_advance_to(loop->clock, first->key);
@@ -360,7 +363,7 @@ weir_status wi_loop_turn(wi_loop *loop, bool wait, weir_error *err)
     loop->event_count = 0;
     run_timers(loop);
     run_deferred(loop);
-    return WEIR_OK;
+    return status;
 }
 
 weir_status wi_loop_run(wi_loop *loop, weir_error *err)

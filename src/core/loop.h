@@ -39,7 +39,10 @@ void wi_loop_free(wi_loop *loop);
 /* Turns until wi_loop_stop; fails only if the kernel's epoll does. */
 weir_status wi_loop_run(wi_loop *loop, weir_error *err);
 
-/* One turn, which waits only if `wait` and nothing is due. For tests. */
+/*
+ * One turn, which waits only if `wait` and nothing is due. If epoll fails, it says so, and has done
+ * all the rest of a turn: posts, timers and deferred work.
+ */
 weir_status wi_loop_turn(wi_loop *loop, bool wait, weir_error *err);
 
 /* Ends wi_loop_run after the current turn. Any thread. */

@@ -119,8 +119,7 @@ static weir_status describe(const wi_spawn_options *options, int failed, weir_er
     if (options->cwd && access(options->cwd, X_OK) != 0)
         return wi_fail_errno(err, errno, "cannot start %s in the directory %s", options->argv[0],
                              options->cwd);
-    return wi_fail_errno(err, failed, "cannot start %s",
-                         options->path ? options->path : options->argv[0]);
+    return wi_fail_errno(err, failed, "cannot start %s", options->argv[0]);
 }
 
 weir_status wi_spawn(const wi_spawn_options *options, wi_spawned *out, weir_error *err)

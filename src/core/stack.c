@@ -131,11 +131,11 @@ static weir_fiber_guard make_guards(const wi_stacks *stacks, char *base)
     return WEIR_FIBER_GUARD_CANARY;
 }
 
-bool wi_stack_guards(const wi_stack *stack, const void *address)
+bool wi_stack_guards(const wi_stacks *stacks, const wi_stack *stack, const void *address)
 {
     uintptr_t low = (uintptr_t)stack->low;
     uintptr_t at = (uintptr_t)address;
-    return at < low && low - at <= WI_STACK_GUARD;
+    return at < low && low - at <= stacks->stride - stacks->size;
 }
 
 weir_fiber_guard wi_stack_guard(const wi_stack *stack)

@@ -38,7 +38,7 @@ enum {
     WI_STACK_MIN = 16 << 10,
     WI_STACK_MAX = 1 << 30,
     WI_STACK_DEFAULT = 64 << 10,
-    WI_STACK_GUARD = 16 << 10,
+    WI_STACK_GUARD = 16 << 10, /* at least; large frames should not step over it */
     WI_STACK_KEPT = 256, /* so many more than are in use stay warm */
 };
 
@@ -53,7 +53,7 @@ weir_status wi_stack_take(wi_stacks *stacks, wi_stack *out, weir_error *err);
 void wi_stack_give(wi_stacks *stacks, const wi_stack *stack);
 
 /* Is the address in the guard of this stack? */
-bool wi_stack_guards(const wi_stack *stack, const void *address);
+bool wi_stack_guards(const wi_stacks *stacks, const wi_stack *stack, const void *address);
 
 weir_fiber_guard wi_stack_guard(const wi_stack *stack);
 

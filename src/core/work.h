@@ -13,8 +13,10 @@
 typedef struct wi_work wi_work;
 
 struct wi_work {
-    wi_list node; /* in the queue, then among what runs; this and the next: the executor's */
+    wi_list node; /* in the queue, then among what runs; this and the next two: the executor's */
     bool queued;
+    bool taken;   /* by wi_executor_take: a worker comes back for more when it is over */
+    bool lingers; /* it does not come back at once: set by run before wi_executor_over */
     /*
      * On a worker: does it all, wi_executor_over included, which comes before anybody can learn
      * that it is over. The work may be gone when this returns.
