@@ -31,6 +31,31 @@
 extern "C" {
 #endif
 
+/*
+ * How WEIR_PROCESSES starts a worker: it executes the program's own file (/proc/self/exe) anew,
+ * with the program's argv[0] alone and its environment and working directory of that moment. In the
+ * new process a constructor of libweir recognizes that it is to be a worker, runs tasks, one at a
+ * time, on the main thread, and ends the process by _exit. So, in a worker,
+ *
+ * - main is never called, and what main sets up is not there: the initializer is the place for it;
+ * - constructors, also those of C++ objects, that have not run before that of libweir do not run:
+ *   with a shared libweir those of the program itself, with a static one those of objects that are
+ *   linked after it;
+ * - functions given to atexit are not called; the streams of stdio are flushed, stdout after each
+ *   task;
+ * - standard input is /dev/null, output and error are the parent's, and no other descriptor of the
+ *   parent is there, whether it is close-on-exec or not;
+ * - every signal is at its default and none is blocked, but SIGINT does nothing, since Ctrl-C
+ *   reaches all processes of a terminal and it is the parent that decides what it means.
+ *
+ * The program is linked to libweir, statically or not; for one that has opened it with dlopen,
+ * weir_executor_new says WEIR_UNSUPPORTED. A worker ends as soon as its parent does, however that
+ * happens. One that dies fails the task that it runs, and no other, with WEIR_BROKEN and a text
+ * that names the signal or exit code, and is replaced when there is work. When three in a row die
+ * before they were ready for a task, the executor is broken. Cancelling a task that runs asks it to
+ * end, as everywhere: a task that never waits nor calls weir_task_check goes on. A worker that is
+ * no longer needed has 2 seconds to flush its streams and end.
+ */
 typedef struct weir_executor weir_executor;
 
 typedef enum weir_executor_kind {
@@ -82,9 +107,12 @@ size_t weir_type_measure_string(const void *string);
  * cancelled. result.release frees a result that was never taken.
  *
  * WEIR_PROCESSES copies: it needs argument.size or .measure (unless arg is NULL) and, unless the
- * task returns NULL, result.size or .measure. The task sees a copy of the argument, and what it
- * returns is copied back into one block of malloc, which the caller frees; the child releases its
- * own with result.release. fn must be a function of the program or of a library it is linked to.
+ * task returns NULL, result.size or .measure, at most 1 GiB each, else WEIR_TOOLARGE. The task sees
+ * a copy of the argument, which is freed after it, and what it returns is copied back into one
+ * block of malloc, which the caller frees; the child releases its own with result.release, unless
+ * it is the argument. argument.measure is called in a thread of the executor's. fn, the functions
+ * of result, and the initializer must be of the program or of a library that it is linked to, not
+ * of one opened with dlopen (WEIR_INVALID); they may be static.
  */
 typedef struct weir_task {
     weir_task_fn fn;
@@ -127,10 +155,17 @@ typedef struct weir_executor_options {
     int loops;                   /* fibers: threads that run them; 0: one per processor */
 } weir_executor_options;
 
+#ifdef __cplusplus
 #define WEIR_EXECUTOR_OPTIONS_INIT    \
     {                                 \
         sizeof(weir_executor_options) \
     }
+#else
+#define WEIR_EXECUTOR_OPTIONS_INIT            \
+    {                                         \
+        .size = sizeof(weir_executor_options) \
+    }
+#endif
 
 /*
  * Makes an executor. options NULL: WEIR_THREADS with defaults. Starts no worker yet. WEIR_INVALID

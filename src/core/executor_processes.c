@@ -417,6 +417,10 @@ static weir_status open_pool(weir_executor *ex, weir_error *err)
         !options->initializer_type.measure)
         return wi_fail(err, WEIR_INVALID,
                        "initializer_arg is copied into each process: set initializer_type");
+    if (!wi_module_is_early((void *)open_pool, "weir_executor_new"))
+        return wi_fail(err, WEIR_UNSUPPORTED,
+                       "processes need libweir from the program's start on, and it was opened "
+                       "later: link the program to it");
     pool *p = calloc(1, sizeof *p);
     if (!p)
         return wi_fail_nomem(err);

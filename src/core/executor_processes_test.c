@@ -697,6 +697,37 @@ TEST(no_descriptor_left_for_a_worker)
     expect_clean(fds);
 }
 
+/* With one process at work and no room for another, the next task waits for that one. */
+TEST(a_task_waits_when_no_second_worker_can_start)
+{
+    struct rlimit before;
+    getrlimit(RLIMIT_NOFILE, &before);
+    weir_executor *ex = new_pool(2, 0);
+    int64_t pid = get_number(ex, &ask_pid);
+    weir_future *sleeper;
+    weir_future *next;
+    REQUIRE(!weir_executor_submit(ex, &(weir_task){.fn = sleep_for_ever}, &sleeper, NULL));
+    while (!weir_future_running(sleeper))
+        sched_yield();
+    int free_fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+    close(free_fd);
+    struct rlimit tight = {.rlim_cur = (rlim_t)free_fd, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &tight);
+    REQUIRE(!weir_executor_submit(ex, &ask_pid, &next, NULL));
+    while (!weir_future_running(next))
+        sched_yield();
+    EXPECT_INT(weir_future_cancel(sleeper), WEIR_CANCEL_ASKED);
+    void *result = NULL;
+    EXPECT_INT(weir_future_result(next, -1, &result, NULL), WEIR_OK);
+    setrlimit(RLIMIT_NOFILE, &before);
+    REQUIRE(result != NULL);
+    EXPECT_INT(*(int64_t *)result, pid);
+    free(result);
+    weir_future_unref(sleeper);
+    weir_future_unref(next);
+    weir_executor_free(ex);
+}
+
 /* ---- what a worker is ---- */
 
 static void *describe(void *arg, weir_error *err)
@@ -837,6 +868,7 @@ static const test_case cases[] = {
     CASE(workers_are_replaced_after_so_many_tasks),
     CASE(hundreds_of_tasks_over_four_workers),
     CASE(no_descriptor_left_for_a_worker),
+    CASE(a_task_waits_when_no_second_worker_can_start),
     CASE(a_worker_is_an_ordinary_process),
     CASE(a_forged_variable_changes_nothing),
     CASE(workers_end_with_their_parent),

@@ -69,6 +69,24 @@ static weir_status make_and_use(weir_executor_kind kind)
     return status;
 }
 
+/* What crosses into a process is copied, and has a size. */
+static weir_status use_processes(void)
+{
+    weir_executor *ex = NULL;
+    weir_executor_options options = {
+        .size = sizeof options, .kind = WEIR_PROCESSES, .max_workers = 1};
+    weir_status status = weir_executor_new(&options, &ex, NULL);
+    if (status)
+        return status;
+    weir_future *future = NULL;
+    status = weir_executor_submit(ex, &(weir_task){.fn = fail}, &future, NULL);
+    if (!status)
+        EXPECT_INT(weir_future_error(future, -1, NULL), WEIR_NOTFOUND);
+    weir_future_unref(future);
+    weir_executor_free(ex);
+    return status;
+}
+
 TEST(inline_survives_lack_of_memory)
 {
     TORTURE(make_and_use(WEIR_INLINE));
@@ -84,5 +102,10 @@ TEST(fibers_survive_lack_of_memory)
     TORTURE(make_and_use(WEIR_FIBERS));
 }
 
+TEST(processes_survive_lack_of_memory)
+{
+    TORTURE(use_processes());
+}
+
 TESTS(CASE(inline_survives_lack_of_memory), CASE(threads_survive_lack_of_memory),
-      CASE(fibers_survive_lack_of_memory))
+      CASE(fibers_survive_lack_of_memory), CASE(processes_survive_lack_of_memory))

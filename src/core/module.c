@@ -162,6 +162,19 @@ bool wi_function_find(wi_module_cache *cache, wi_function function, void **out)
     return function.module == NO_MODULE || s.found;
 }
 
+bool wi_module_is_early(void *address, const char *symbol)
+{
+    wi_module_cache cache = {0};
+    wi_function name;
+    if (wi_function_name(&cache, address, &name) && name.module == MAIN_PROGRAM)
+        return true;
+    void *program = dlopen(NULL, RTLD_LAZY);
+    bool early = program && dlsym(program, symbol);
+    if (program)
+        dlclose(program);
+    return early;
+}
+
 const char *wi_function_file(void *address, const char **symbol)
 {
     Dl_info info;

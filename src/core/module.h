@@ -40,6 +40,14 @@ bool wi_function_name(wi_module_cache *cache, void *address, wi_function *out);
 /* The reverse. False: no module that is loaded here has code at this place. */
 bool wi_function_find(wi_module_cache *cache, wi_function function, void **out);
 
+/*
+ * Whether the module that an address is in is there from the program's start on, being the main
+ * program or linked to it, so that its constructors run before main, in each process that executes
+ * the program. Of a library that was opened later, `symbol`, which it exports, is not to be found
+ * among the program's.
+ */
+bool wi_module_is_early(void *address, const char *symbol);
+
 /* For messages: the file that an address comes from, and its symbol's name if that is exported, or
  * else NULL. Static storage of the loader. */
 const char *wi_function_file(void *address, const char **symbol);

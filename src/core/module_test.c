@@ -114,6 +114,17 @@ TEST(the_cache_forgets_what_was_unloaded)
     EXPECT(!wi_function_find(&cache, name, &found));
 }
 
+TEST(what_is_there_from_the_start)
+{
+    EXPECT(wi_module_is_early(another, "no_such_symbol_at_all"));
+    EXPECT(wi_module_is_early(dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), "gnu_get_libc_version"));
+    void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        SKIP("there is no library to load");
+    EXPECT(!wi_module_is_early(dlsym(library, "zlibVersion"), "zlibVersion"));
+    dlclose(library);
+}
+
 TEST(more_functions_than_the_cache_holds)
 {
     wi_module_cache cache = {0};
@@ -132,4 +143,5 @@ TEST(more_functions_than_the_cache_holds)
 
 TESTS(CASE(a_static_function_of_the_program), CASE(a_function_of_a_library), CASE(null_is_null),
       CASE(what_is_no_code_has_no_name), CASE(names_from_elsewhere_are_refused),
-      CASE(the_cache_forgets_what_was_unloaded), CASE(more_functions_than_the_cache_holds))
+      CASE(the_cache_forgets_what_was_unloaded), CASE(what_is_there_from_the_start),
+      CASE(more_functions_than_the_cache_holds))

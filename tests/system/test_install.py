@@ -1,5 +1,6 @@
 """`make install` in full: into an empty folder, then programs built against what is there."""
 
+import ctypes
 import os
 import pathlib
 import shlex
@@ -63,6 +64,28 @@ def test_a_program_builds_and_runs(stage, tmp_path, compiler, options, static):
     env = dict(os.environ, LD_LIBRARY_PATH=str(find(stage, "libweir.so").parent))
     said = run(str(program), env=env).strip()
     assert said == pkg_config(stage, "--modversion")[0]
+
+
+class Options(ctypes.Structure):
+    """weir_executor_options as far as it is needed: a shorter one is an older one."""
+
+    _fields_ = [("size", ctypes.c_size_t), ("kind", ctypes.c_int), ("max_workers", ctypes.c_int)]
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("status", ctypes.c_int), ("sys_errno", ctypes.c_int), ("text", ctypes.c_char * 512)]
+
+
+def test_a_program_that_opens_the_library_gets_no_processes(stage):
+    """Executed anew, it would not become a worker: it would begin its own work a second time."""
+    library = ctypes.CDLL(str(find(stage, "libweir.so").resolve()))
+    processes = 3
+    options = Options(size=ctypes.sizeof(Options), kind=processes)
+    error = Error()
+    executor = ctypes.c_void_p()
+    assert library.weir_executor_new(ctypes.byref(options), ctypes.byref(executor),
+                                     ctypes.byref(error))
+    assert b"link the program to it" in error.text and not executor
 
 
 def test_what_is_installed(stage):
