@@ -31,9 +31,8 @@ typedef struct weir_exec_list {
 
 /*
  * Zero means the default. Strings are copied by weir_exec_new. Placeholders in templates are {} {.}
- * {/} {//} {/.} {#}, {column} and {1} with the same endings; a command without any has {} (or {1},
- * {2},
- * ... with several lists) added as its last words.
+ * {/} {//} {/.} {#}, {column} and {1} with the same endings; where nothing has one that stands for
+ * a value, {} (or {1}, {2} and so on with several lists) is added to the command.
  *
  * In `job`: in_flight 0 is one per processor, timeout is none, retries are none; retry_on is a list
  * of exit codes (75, 64-78) and the words timeout, signal, start (it could not be started) and any;
@@ -62,7 +61,7 @@ typedef struct weir_exec_options {
 
     /* when they may begin, and how they end */
     int64_t grace;       /* between TERM and KILL; 2 s; negative: KILL at once */
-    int nice;            /* added to the commands' niceness */
+    int nice;            /* added to the commands' niceness; 1 to 19 */
     double load_max;     /* begin none while the load average is above; 0: no limit */
     int64_t memory_free; /* nor while fewer bytes of memory are available */
 } weir_exec_options;

@@ -70,6 +70,12 @@ static void start_grace(wi_child *child)
         wi_timer_set(&child->timer, wi_loop_clock(child->loop) + child->grace);
 }
 
+static void reap(wi_child *child)
+{
+    wi_guard_leave(child->guard, child->place);
+    wi_spawn_reap(&child->process, true, &child->how);
+}
+
 static void finish(wi_child *child)
 {
     if (child->ending && !child->killed)
@@ -77,7 +83,7 @@ static void finish(wi_child *child)
     close_pipes(child);
     wi_watch_fini(&child->watch);
     wi_timer_fini(&child->timer);
-    wi_spawn_reap(&child->process, true, &child->how);
+    reap(child);
     child->done(child);
 }
 
@@ -263,8 +269,14 @@ static weir_status spawn(wi_child *child, const wi_child_options *options, weir_
     spawn.fds = theirs;
     spawn.n_fds = 3;
     spawn.own_group = true;
-    if (status == WEIR_OK)
+    if (status == WEIR_OK) {
+        child->place = wi_guard_enter(child->guard, child->out.fd);
         status = wi_spawn(&spawn, &child->process, err);
+        if (status == WEIR_OK)
+            wi_guard_set(child->guard, child->place, child->process.pid);
+        else
+            wi_guard_leave(child->guard, child->place);
+    }
     for (int i = 0; i < 3; i++)
         if (theirs[i] >= 0)
             close(theirs[i]);
@@ -278,6 +290,7 @@ weir_status wi_child_start(wi_child *child, const wi_child_options *options, wei
         .input_len = options->input_len,
         .grace = options->grace,
         .may_grow = options->may_grow,
+        .guard = options->guard,
         .in = {.child = child, .fd = -1},
         .out = {.child = child, .fd = -1},
         .errors = {.child = child, .fd = -1},
@@ -294,7 +307,7 @@ void wi_child_abandon(wi_child *child)
 {
     close_pipes(child);
     send_signal(child, SIGKILL);
-    wi_spawn_reap(&child->process, true, &child->how);
+    reap(child);
 }
 
 static void watch(wi_child *child, wi_watch *watch, int fd, uint32_t events,

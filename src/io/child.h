@@ -13,6 +13,7 @@
 #define WI_CHILD_H
 
 #include "buf.h"
+#include "guard.h"
 #include "loop.h"
 #include "spawn.h"
 
@@ -27,6 +28,7 @@ typedef struct wi_child_options {
     /* So many bytes came; false: no more is read, and the command stands still once its pipes are
      * full, until wi_child_resume, which asks again. NULL: always. */
     bool (*may_grow)(wi_child *child, size_t bytes);
+    wi_guard *guard; /* ends it should the program be killed; NULL: nobody does */
 } wi_child_options;
 
 typedef struct wi_child_pipe {
@@ -42,6 +44,8 @@ struct wi_child {
     void (*done)(wi_child *child); /* once; the loop knows nothing of the child any more */
     bool (*may_grow)(wi_child *child, size_t bytes);
     size_t owed; /* read, and not yet allowed: reading pauses; 0: it does not */
+    wi_guard *guard;
+    int place; /* there */
     wi_spawned process;
     wi_watch watch; /* of its end */
     wi_timer timer; /* grace is over */

@@ -69,14 +69,31 @@ static const char *next_text(const char **at)
     return text;
 }
 
-/* What the environment says of a name that is set anew is left out. */
-static bool is_replaced(const char *entry, const char *const *added, size_t n)
+/* Is the name of an entry set again by one of these? */
+static bool is_replaced(const char *entry, const char *const *by, size_t n)
 {
     size_t name = strcspn(entry, "=") + 1;
     for (size_t i = 0; i < n; i++)
-        if (strncmp(entry, added[i], name) == 0)
+        if (strncmp(entry, by[i], name) == 0)
             return true;
     return false;
+}
+
+/* The last of each name counts. */
+static void point_env(const wi_exec *exec, const char **env, const char **at)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < exec->env_len; i++)
+        env[n++] = next_text(at);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!is_replaced(env[i], env + i + 1, n - i - 1))
+            env[kept++] = env[i];
+    n = kept;
+    for (size_t i = 0; i < exec->environ_len; i++)
+        if (!is_replaced(exec->environ[i], env, n))
+            env[kept++] = exec->environ[i];
+    env[kept] = NULL;
 }
 
 /* The text is at its place for good: point into it. */
@@ -96,13 +113,8 @@ static weir_status point(const wi_exec *exec, wi_exec_item *x, weir_error *err)
     for (size_t i = 0; i < exec->words_len; i++)
         x->argv[shell + i] = next_text(&at);
     if (env) {
-        const char **added = x->env = x->argv + words;
-        for (size_t i = 0; i < exec->env_len; i++)
-            added[i] = next_text(&at);
-        size_t n = exec->env_len;
-        for (size_t i = 0; i < exec->environ_len; i++)
-            if (!is_replaced(exec->environ[i], added, exec->env_len))
-                added[n++] = exec->environ[i];
+        x->env = x->argv + words;
+        point_env(exec, x->env, &at);
     }
     if (exec->cwd)
         x->cwd = next_text(&at);
@@ -158,38 +170,57 @@ void wi_exec_describe(const wi_item *item, wi_buf *out)
 
 /* ---- the end of an attempt ---- */
 
-static void judge(wi_exec_item *x, wi_attempt *attempt)
+/* Why the command was ended before its own end. */
+static void say_ended(wi_exec_item *x)
 {
     const wi_exec *exec = x->exec;
-    char reason[64];
-    char error[200];
-    wi_exit how = x->child.how;
-    attempt->ok = x->child.status == WEIR_OK && how.code == 0 && !x->timed_out;
-    if (attempt->ok) {
-        x->item.reason[0] = '\0';
-        return;
-    }
-    *error = '\0';
+    char error[128];
     if (x->timed_out) {
-        snprintf(reason, sizeof reason, "timed out");
         snprintf(error, sizeof error, "did not end within %g s (--timeout)",
                  (double)exec->timeout / WI_SECOND);
-        attempt->may_retry = exec->retry_on.timeout;
+        wi_item_set_failure(&x->item, "timed out", error);
     } else if (x->child.status == WEIR_TOOLARGE) {
-        snprintf(reason, sizeof reason, "too much output");
-        snprintf(error, sizeof error, "more than %zu bytes on %s (--max-output)", exec->max_output,
-                 x->child.too_large);
-    } else if (x->child.status != WEIR_OK) {
-        snprintf(reason, sizeof reason, "%s", weir_status_text(x->child.status));
-    } else if (how.signal) {
-        wi_exit_text(how, reason, sizeof reason);
-        attempt->may_retry = exec->retry_on.signal;
+        snprintf(error, sizeof error, "wrote more than %zu bytes to %s (--max-output)",
+                 exec->max_output, x->child.too_large);
+        wi_item_set_failure(&x->item, "too much output", error);
     } else {
-        snprintf(reason, sizeof reason, how.code < 0 ? "its end was taken away" : "exit code %d",
-                 how.code);
-        attempt->may_retry = wi_exit_set_has_code(&exec->retry_on, how.code);
+        wi_item_set_failure(&x->item, weir_status_text(x->child.status), NULL);
     }
-    wi_item_set_failure(&x->item, reason, *error ? error : NULL);
+}
+
+/* How it ended by itself, and not well. */
+static void say_end(wi_exec_item *x)
+{
+    char reason[64];
+    wi_exit how = x->child.how;
+    if (how.signal) {
+        wi_exit_text(how, reason, sizeof reason);
+        wi_item_set_failure(&x->item, reason, NULL);
+    } else if (how.code >= 0) {
+        snprintf(reason, sizeof reason, "exit code %d", how.code);
+        wi_item_set_failure(&x->item, reason, NULL);
+    } else {
+        wi_item_set_failure(&x->item, "its end was lost",
+                            "its end was lost: the program ignores SIGCHLD, or waits for children "
+                            "that are not its own");
+    }
+}
+
+static void judge(wi_exec_item *x, wi_attempt *attempt)
+{
+    const wi_exit_set *retry_on = &x->exec->retry_on;
+    wi_exit how = x->child.how;
+    if (x->child.status != WEIR_OK) {
+        say_ended(x);
+        attempt->may_retry = x->timed_out && retry_on->timeout;
+    } else if (how.code == 0) {
+        attempt->ok = true;
+        x->item.reason[0] = '\0';
+    } else {
+        say_end(x);
+        attempt->may_retry =
+            how.signal ? retry_on->signal : wi_exit_set_has_code(retry_on, how.code);
+    }
 }
 
 static void forget_output(wi_exec_item *x)
@@ -238,7 +269,7 @@ static void on_done(wi_child *child)
 static void on_time_over(wi_timer *timer)
 {
     wi_exec_item *x = wi_container_of(timer, wi_exec_item, limit);
-    x->timed_out = true;
+    x->timed_out = !x->child.ending; /* else there is another reason */
     wi_child_cancel(&x->child);
 }
 
@@ -267,6 +298,7 @@ static void start(void *state, wi_item *item)
         .max_output = exec->max_output,
         .grace = exec->grace,
         .may_grow = may_grow,
+        .guard = exec->guard,
     };
     x->begun = wi_loop_clock(loop);
     x->timed_out = x->cancelling = false;
@@ -274,7 +306,9 @@ static void start(void *state, wi_item *item)
     if (exec->timeout && !wi_timer_init(&x->limit, loop, on_time_over))
         status = wi_fail_nomem(&err);
     if (status == WEIR_OK)
-        status = wi_child_start(&x->child, loop, &options, on_done, &err);
+        status = wi_child_start(&x->child, &options, &err);
+    if (status == WEIR_OK)
+        status = wi_child_attend(&x->child, loop, on_done, &err);
     if (status != WEIR_OK) {
         wi_timer_fini(&x->limit);
         wi_attempt attempt = {.retry_after = -1, .may_retry = exec->retry_on.start};
@@ -382,7 +416,7 @@ const wi_kind wi_exec_kind = {
     .cancel = cancel,
     .resume = resume,
     .emit = wi_exec_emit,
-    .save = wi_exec_save,
+    .pass = wi_exec_pass,
     .release = release,
     .describe = wi_exec_describe,
     .free = wi_exec_free,

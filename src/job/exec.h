@@ -32,16 +32,17 @@ typedef struct wi_exec {
     wi_template *tag; /* NULL: lines are passed through without */
     wi_template **env;
     size_t env_len;
-    char **environ; /* the program's own, which a command's begins with; ends with NULL */
+    char **environ; /* with env: the program's own, which a command's ends with */
     size_t environ_len;
     size_t max_output;
     bool passthrough;
     int64_t grace;
     int64_t timeout; /* 0: none */
-    int nice;
+    int nice;        /* what it shall be; 0: as the program's */
     double load_max;
     int64_t memory_free;
     wi_exit_set retry_on;
+    wi_guard *guard; /* has a lock of its own */
 } wi_exec;
 
 typedef struct wi_exec_lane wi_exec_lane;
@@ -89,6 +90,8 @@ void wi_exec_classify(wi_exec_item *x);
 size_t wi_exec_columns(const void *job, const char *const **names);
 size_t wi_exec_optional_columns(const void *job, const char *const **names);
 void wi_exec_emit(const void *job, wi_item *item, wi_batch *batch, size_t first);
-weir_status wi_exec_save(const void *job, wi_item *item, weir_error *err);
+
+/* For passthrough: what it printed, to the program's own standard output and error. */
+weir_status wi_exec_pass(const void *job, wi_item *item, weir_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "exec.h"
@@ -18,25 +19,13 @@
 enum {
     DEFAULT_MAX_OUTPUT = 16 << 20,
     MOST_LISTS = 16,
+    NICEST = 19,
 };
 
 static weir_status parse(const char *text, wi_template_mode mode, const char *what,
                          wi_template **out, weir_error *err)
 {
     return wi_template_parse(text, strlen(text), mode, what, out, err);
-}
-
-/* Does a text have a placeholder for a value? */
-static weir_status find_values(const char *text, bool *found, weir_error *err)
-{
-    wi_template *t = NULL;
-    if (!text)
-        return WEIR_OK;
-    weir_status status = parse(text, WI_TEMPLATE_STDIN, "command", &t, err);
-    if (status == WEIR_OK)
-        *found = *found || wi_template_has_values(t);
-    wi_template_free(t);
-    return status;
 }
 
 /* "{}" or "{1} {2} {3}" behind a command that says nothing of where its values belong. */
@@ -54,41 +43,67 @@ static void append_values(const weir_exec_options *o, wi_buf *out)
     }
 }
 
-/* The words, each with its 0; of a line for the shell, one. */
-static weir_status gather_words(const weir_exec_options *o, wi_buf *out, weir_error *err)
+static void free_templates(wi_template **list, size_t n)
 {
-    bool found = !o->job.input && !o->lists_len;
-    weir_status status = find_values(o->input_text, &found, err);
-    if (status == WEIR_OK)
-        status = find_values(o->cwd, &found, err);
-    for (size_t i = 0; status == WEIR_OK && i < o->argv_len; i++) {
-        status = find_values(o->argv[i], &found, err);
+    for (size_t i = 0; i < n; i++)
+        wi_template_free(list[i]);
+}
+
+/* Text that holds words, each with its 0, as templates. */
+static weir_status parse_words(wi_exec *exec, const wi_buf *text, weir_error *err)
+{
+    weir_status status = text->failed ? wi_fail_nomem(err) : WEIR_OK;
+    wi_template_mode mode = exec->shell ? WI_TEMPLATE_SHELL : WI_TEMPLATE_WORD;
+    free_templates(exec->words, exec->words_len);
+    exec->words_len = 0;
+    for (size_t at = 0; status == WEIR_OK && at < text->len; at += strlen(text->data + at) + 1) {
+        status = parse(text->data + at, mode, "command", &exec->words[exec->words_len], err);
+        exec->words_len += status == WEIR_OK;
+    }
+    return status;
+}
+
+/* Does anything say what is to be done with the values? Then none is added to the command. */
+static bool uses_values(const wi_exec *exec)
+{
+    bool uses = (exec->input_text && wi_template_has_values(exec->input_text)) ||
+                (exec->cwd && wi_template_has_values(exec->cwd));
+    for (size_t i = 0; !uses && i < exec->words_len; i++)
+        uses = wi_template_has_values(exec->words[i]);
+    for (size_t i = 0; !uses && i < exec->env_len; i++)
+        uses = wi_template_has_values(exec->env[i]);
+    return uses;
+}
+
+/* The words, each with its 0; of a line for the shell, one. */
+static void gather_words(const weir_exec_options *o, wi_buf *out)
+{
+    for (size_t i = 0; i < o->argv_len; i++) {
         wi_buf_puts(out, o->shell && i ? " " : "");
         wi_buf_puts(out, o->argv[i]);
         if (!o->shell)
             wi_buf_putc(out, '\0');
     }
-    if (!found)
-        append_values(o, out);
-    if (o->shell)
-        wi_buf_putc(out, '\0');
-    return status == WEIR_OK && out->failed ? wi_fail_nomem(err) : status;
 }
 
 static weir_status set_words(wi_exec *exec, const weir_exec_options *o, weir_error *err)
 {
     if (!o->argv_len)
         return wi_fail(err, WEIR_INVALID, "no command was given");
-    wi_buf words = WI_BUF_INIT;
-    wi_template_mode mode = o->shell ? WI_TEMPLATE_SHELL : WI_TEMPLATE_WORD;
+    wi_buf text = WI_BUF_INIT;
     exec->shell = o->shell;
-    exec->words = calloc(o->argv_len + MOST_LISTS, sizeof(wi_template *));
-    weir_status status = exec->words ? gather_words(o, &words, err) : wi_fail_nomem(err);
-    for (size_t at = 0; status == WEIR_OK && at < words.len; at += strlen(words.data + at) + 1) {
-        status = parse(words.data + at, mode, "command", &exec->words[exec->words_len], err);
-        exec->words_len += status == WEIR_OK;
+    exec->words = calloc(o->argv_len + MOST_LISTS, sizeof *exec->words);
+    gather_words(o, &text);
+    size_t len = text.len;
+    wi_buf_append(&text, "", o->shell ? 1 : 0);
+    weir_status status = exec->words ? parse_words(exec, &text, err) : wi_fail_nomem(err);
+    if (status == WEIR_OK && (o->job.input || o->lists_len) && !uses_values(exec)) {
+        text.len = len;
+        append_values(o, &text);
+        wi_buf_append(&text, "", o->shell ? 1 : 0);
+        status = parse_words(exec, &text, err);
     }
-    wi_buf_fini(&words);
+    wi_buf_fini(&text);
     return status;
 }
 
@@ -107,6 +122,21 @@ static weir_status set_lists(wi_exec *exec, const weir_exec_options *o, weir_err
     return wi_template_of_lists(lists, o->lists_len, &exec->lists, err);
 }
 
+/* As it is now: what the program changes later is not seen by commands. */
+static weir_status keep_environment(wi_exec *exec, weir_error *err)
+{
+    size_t n = 0;
+    while (environ[n])
+        n++;
+    exec->environ = calloc(n + 1, sizeof *exec->environ);
+    if (!exec->environ)
+        return wi_fail_nomem(err);
+    for (; exec->environ_len < n; exec->environ_len++)
+        if (!(exec->environ[exec->environ_len] = strdup(environ[exec->environ_len])))
+            return wi_fail_nomem(err);
+    return WEIR_OK;
+}
+
 static weir_status set_env(wi_exec *exec, const weir_exec_options *o, weir_error *err)
 {
     exec->env = calloc(o->env_len + 1, sizeof(wi_template *));
@@ -122,13 +152,7 @@ static weir_status set_env(wi_exec *exec, const weir_exec_options *o, weir_error
             return status;
         exec->env_len++;
     }
-    while (environ[exec->environ_len])
-        exec->environ_len++;
-    exec->environ = calloc(exec->environ_len + 1, sizeof(char *));
-    for (size_t i = 0; exec->environ && i < exec->environ_len; i++)
-        if (!(exec->environ[i] = strdup(environ[i])))
-            return wi_fail_nomem(err);
-    return exec->environ ? WEIR_OK : wi_fail_nomem(err);
+    return o->env_len ? keep_environment(exec, err) : WEIR_OK;
 }
 
 static weir_status set_tag(wi_exec *exec, const weir_exec_options *o, weir_error *err)
@@ -161,9 +185,9 @@ static weir_status describe_job(wi_exec *exec, const weir_exec_options *o, weir_
     if (status == WEIR_OK && o->cwd)
         status = parse(o->cwd, WI_TEMPLATE_WORD, "--cwd", &exec->cwd, err);
     if (status == WEIR_OK)
-        status = set_words(exec, o, err);
-    if (status == WEIR_OK)
         status = set_env(exec, o, err);
+    if (status == WEIR_OK)
+        status = set_words(exec, o, err);
     if (status == WEIR_OK)
         status = set_tag(exec, o, err);
     return status;
@@ -173,33 +197,27 @@ static weir_status check_numbers(const weir_exec_options *o, weir_error *err)
 {
     const wi_range ranges[] = {
         {"--max-output", o->max_output, 1, (int64_t)1 << 30},
-        {"--nice", o->nice, -20, 19},
+        {"--nice", o->nice, 1, 19},
         {"--memory-free", o->memory_free, 1, (int64_t)1 << 50},
     };
-    if (o->size < sizeof *o)
-        return wi_fail(err, WEIR_INVALID, "weir_exec_options has the wrong size");
     if (o->load_max < 0 || o->load_max != o->load_max)
         return wi_fail(err, WEIR_INVALID, "--load-max: a load is not negative");
     return wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);
-}
-
-static void free_templates(wi_template **list, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        wi_template_free(list[i]);
-    free(list);
 }
 
 void wi_exec_free(void *job)
 {
     wi_exec *exec = job;
     free_templates(exec->words, exec->words_len);
+    free(exec->words);
     free_templates(exec->env, exec->env_len);
+    free(exec->env);
+    wi_guard_free(exec->guard);
     wi_template_free(exec->lists);
     wi_template_free(exec->input_text);
     wi_template_free(exec->cwd);
     wi_template_free(exec->tag);
-    for (size_t i = 0; exec->environ && i < exec->environ_len; i++)
+    for (size_t i = 0; i < exec->environ_len; i++)
         free(exec->environ[i]);
     free(exec->environ);
     free(exec);
@@ -218,8 +236,32 @@ static int discard(void *arg, const char *bytes, size_t len)
     return 0;
 }
 
+/* The rest, which can only fail for want of memory. */
+static weir_status complete(wi_exec *exec, const weir_exec_options *o, weir_job_options *common,
+                            weir_error *err)
+{
+    exec->max_output = o->max_output ? (size_t)o->max_output : DEFAULT_MAX_OUTPUT;
+    exec->passthrough = o->passthrough;
+    exec->grace = o->grace ? o->grace : DEFAULT_GRACE;
+    exec->load_max = o->load_max;
+    exec->memory_free = o->memory_free;
+    exec->timeout = common->timeout;
+    if (o->nice) {
+        int nice = getpriority(PRIO_PROCESS, 0) + o->nice;
+        exec->nice = nice < NICEST ? nice : NICEST;
+    }
+    if (!common->in_flight)
+        common->in_flight = processors();
+    if (exec->passthrough && !common->output && !common->write)
+        common->write = discard;
+    /* The one whose row is awaited may run beyond what may be in flight, once in each lane. */
+    return wi_guard_new((size_t)common->in_flight + WI_MAX_LANES, exec->grace, &exec->guard, err);
+}
+
 weir_status weir_exec_new(const weir_exec_options *o, weir_job **out, weir_error *err)
 {
+    if (o->size < sizeof *o)
+        return wi_fail(err, WEIR_INVALID, "weir_exec_options has the wrong size");
     wi_exec *exec = calloc(1, sizeof *exec);
     if (!exec)
         return wi_fail_nomem(err);
@@ -229,21 +271,12 @@ weir_status weir_exec_new(const weir_exec_options *o, weir_job **out, weir_error
         status = wi_job_options_fill(&job.common, -1, -1, err);
     if (status == WEIR_OK)
         status = describe_job(exec, o, err);
+    if (status == WEIR_OK)
+        status = complete(exec, o, &job.common, err);
     if (status != WEIR_OK) {
         wi_exec_free(exec);
         return status;
     }
-    exec->max_output = o->max_output ? (size_t)o->max_output : DEFAULT_MAX_OUTPUT;
-    exec->passthrough = o->passthrough;
-    exec->grace = o->grace ? o->grace : DEFAULT_GRACE;
-    exec->nice = o->nice;
-    exec->load_max = o->load_max;
-    exec->memory_free = o->memory_free;
-    exec->timeout = job.common.timeout;
     job.choices = exec->lists ? wi_template_count(exec->lists) : 1;
-    if (!job.common.in_flight)
-        job.common.in_flight = processors();
-    if (exec->passthrough && !job.common.output && !job.common.write)
-        job.common.write = discard;
     return wi_job_new(&job, &wi_exec_kind, exec, out, err);
 }

@@ -1,5 +1,7 @@
-/* exec_row.c: what a command printed, and how it ended, as a row or as lines. */
-#include <errno.h>
+/*
+ * exec_row.c: what a command printed, and how it ended, as a row or as lines. Its invariant: the
+ * lines of one command are never mixed with those of another, nor one line with the next.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +9,7 @@
 
 #include "content.h"
 #include "exec.h"
+#include "output.h"
 #include "text.h"
 
 size_t wi_exec_columns(const void *job, const char *const **names)
@@ -80,68 +83,82 @@ void wi_exec_emit(const void *job, wi_item *item, wi_batch *batch, size_t first)
 
 /* ---- passing lines through ---- */
 
-/* WEIR_CLOSED: nobody reads it any more. */
-static weir_status write_all(int fd, const char *bytes, size_t len, weir_error *err)
-{
-    while (len) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EPIPE)
-            return wi_fail(err, WEIR_CLOSED, "nobody reads the output any more");
-        if (n < 0)
-            return wi_fail_errno(err, errno, "cannot write to standard %s",
-                                 fd == STDOUT_FILENO ? "output" : "error");
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return WEIR_OK;
-}
+/* Lines that come out whole even if the last had no end; at most so many bytes of them are tagged
+ * before they are written. */
+enum { TAGGED_AT_ONCE = 64 << 10 };
 
-/* Every line whole, and with the tag before it if there is one. */
-static weir_status pass_on(int fd, const wi_buf *bytes, const wi_buf *tag, weir_error *err)
+typedef struct passage {
+    int fd;
+    const char *name;
+    const wi_buf *tag;
+    wi_buf tagged;
+} passage;
+
+static weir_status write_tagged(passage *p, weir_error *err)
 {
-    bool whole = !bytes->len || bytes->data[bytes->len - 1] == '\n';
-    if (!tag->len) {
-        weir_status status = write_all(fd, bytes->data, bytes->len, err);
-        return status || whole ? status : write_all(fd, "\n", 1, err);
-    }
-    wi_buf tagged = WI_BUF_INIT;
-    for (size_t at = 0; at < bytes->len;) {
-        const char *end = memchr(bytes->data + at, '\n', bytes->len - at);
-        size_t len = end ? (size_t)(end - bytes->data) + 1 - at : bytes->len - at;
-        wi_buf_append(&tagged, tag->data, tag->len);
-        wi_buf_putc(&tagged, '\t');
-        wi_buf_append(&tagged, bytes->data + at, len);
-        at += len;
-    }
-    if (!whole)
-        wi_buf_putc(&tagged, '\n');
-    weir_status status =
-        tagged.failed ? wi_fail_nomem(err) : write_all(fd, tagged.data, tagged.len, err);
-    wi_buf_fini(&tagged);
+    if (p->tagged.failed)
+        return wi_fail_nomem(err);
+    weir_status status = wi_output_write_to(p->fd, p->name, p->tagged.data, p->tagged.len, err);
+    wi_buf_clear(&p->tagged);
     return status;
 }
 
-weir_status wi_exec_save(const void *job, wi_item *item, weir_error *err)
+static weir_status tag_lines(passage *p, const wi_buf *bytes, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    for (size_t at = 0; status == WEIR_OK && at < bytes->len;) {
+        const char *end = memchr(bytes->data + at, '\n', bytes->len - at);
+        size_t len = end ? (size_t)(end - bytes->data) - at : bytes->len - at;
+        wi_buf_append(&p->tagged, p->tag->data, p->tag->len);
+        wi_buf_putc(&p->tagged, '\t');
+        wi_buf_append(&p->tagged, bytes->data + at, len);
+        wi_buf_putc(&p->tagged, '\n');
+        at += len + 1;
+        if (p->tagged.len >= TAGGED_AT_ONCE || at >= bytes->len)
+            status = write_tagged(p, err);
+    }
+    return status;
+}
+
+static weir_status pass_on(passage *p, const wi_buf *bytes, weir_error *err)
+{
+    if (p->tag)
+        return tag_lines(p, bytes, err);
+    bool whole = !bytes->len || bytes->data[bytes->len - 1] == '\n';
+    weir_status status = wi_output_write_to(p->fd, p->name, bytes->data, bytes->len, err);
+    return status || whole ? status : wi_output_write_to(p->fd, p->name, "\n", 1, err);
+}
+
+/* The tag has a stranger's bytes, which must break neither line nor terminal. */
+static weir_status make_tag(const wi_exec *exec, const wi_item *item, wi_buf *tag, weir_error *err)
+{
+    wi_buf value = WI_BUF_INIT;
+    wi_scope scope = wi_exec_scope(exec, item);
+    weir_status status = wi_template_expand(exec->tag, &scope, &value, NULL, err);
+    if (value.len)
+        wi_text_append_printable(tag, value.data, value.len);
+    wi_buf_fini(&value);
+    return status;
+}
+
+weir_status wi_exec_pass(const void *job, wi_item *item, weir_error *err)
 {
     const wi_exec *exec = job;
     wi_exec_item *x = wi_container_of(item, wi_exec_item, item);
-    if (!exec->passthrough)
-        return WEIR_OK;
-    wi_buf value = WI_BUF_INIT;
     wi_buf tag = WI_BUF_INIT;
-    wi_scope scope = wi_exec_scope(exec, item);
-    weir_status status = WEIR_OK;
+    passage out = {.fd = STDOUT_FILENO, .name = "standard output"};
+    passage errors = {.fd = STDERR_FILENO, .name = "standard error"};
+    if (!exec->passthrough || !x->ended)
+        return WEIR_OK;
     if (exec->tag)
-        status = wi_template_expand(exec->tag, &scope, &value, NULL, err);
-    if (value.len) /* a stranger's bytes, which must not break a line or a terminal */
-        wi_text_append_printable(&tag, value.data, value.len);
+        out.tag = errors.tag = &tag;
+    weir_status status = exec->tag ? make_tag(exec, item, &tag, err) : WEIR_OK;
     if (status == WEIR_OK)
-        status = pass_on(STDOUT_FILENO, &x->child.out.bytes, &tag, err);
+        status = pass_on(&out, &x->child.out.bytes, err);
     if (status == WEIR_OK)
-        status = pass_on(STDERR_FILENO, &x->child.errors.bytes, &tag, err);
-    wi_buf_fini(&value);
+        status = pass_on(&errors, &x->child.errors.bytes, err);
     wi_buf_fini(&tag);
+    wi_buf_fini(&out.tagged);
+    wi_buf_fini(&errors.tagged);
     return status;
 }

@@ -137,7 +137,7 @@ static void on_fault(void *arg, const weir_error *err)
     stop(job, WEIR_STOP_NOW, closed ? WEIR_JOB_END_CLOSED : WEIR_JOB_END_FAULT);
 }
 
-static void on_first_failure(void *arg)
+static void on_failures(void *arg)
 {
     stop(arg, WEIR_STOP_DRAIN, WEIR_JOB_END_FAILFAST);
 }
@@ -406,7 +406,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .ordered = !job->options.common.unordered,
         .halt_after = job->options.common.halt_after,
         .relieved = on_memory,
-        .failed = on_first_failure,
+        .failed = on_failures,
         .ended = on_collected,
         .fault = on_fault,
         .arg = job,

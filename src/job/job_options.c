@@ -40,6 +40,7 @@ weir_status wi_job_options_fill(weir_job_options *o, int64_t timeout, int64_t re
         {"--max-row", o->max_row, 1024, (int64_t)1 << 30},
         {"--memory", o->memory, LEAST_MEMORY, (int64_t)1 << 50},
         {"--retry", o->retries, -1, 100},
+        {"--halt-after", o->halt_after, 1, INT64_MAX},
     };
     weir_status status = wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);
     if (status == WEIR_OK && (o->rate < 0 || o->rate != o->rate))

@@ -64,8 +64,12 @@ typedef struct wi_kind {
     void (*emit)(const void *job, wi_item *item, wi_batch *batch, size_t first);
 
     /* Writes what is to be kept besides rows, of an item that is ok or failed; a failure of this is
-     * the item's, but WEIR_CLOSED, which ends the run. The collector's thread. May be NULL. */
+     * the item's. The collector's thread. May be NULL. */
     weir_status (*save)(const void *job, wi_item *item, weir_error *err);
+
+    /* Writes what goes the way of the rows, but past them; a failure ends the run, as it does when
+     * a row cannot be written. The collector's thread. May be NULL. */
+    weir_status (*pass)(const void *job, wi_item *item, weir_error *err);
 
     /* Frees what the kind keeps in an item. Any thread. */
     void (*release)(wi_item *item);
