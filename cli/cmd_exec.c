@@ -1,5 +1,6 @@
 /* cmd_exec.c: weir exec. Splits the command from its lists of arguments; the library does the rest.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +43,11 @@ static const option exec_options[] = {
 
     OPTION_GROUP("Commands"),
     {.name = "shell", .kind = OPTION_FLAG, AT(exec.shell),
-     .help = "the words are a line for /bin/sh; values are quoted",
+     .help = "the words are a line for /bin/sh, values quoted",
      .more = "Without it no shell is involved, and each value is one argument whatever it holds. With "
              "it don't put quotes of your own around a placeholder."},
     {.name = "stdin", .arg = "TEXT", .kind = OPTION_STRING, AT(exec.input_text),
-     .help = "standard input; {COLUMN} is filled in (default empty)"},
+     .help = "standard input; {COLUMN} is filled in"},
     {.name = "cwd", .arg = "DIR", .kind = OPTION_STRING, AT(exec.cwd),
      .help = "run there; {COLUMN} is filled in"},
     {.name = "env", .arg = "NAME=VALUE", .kind = OPTION_LIST, AT(env),
@@ -63,13 +64,13 @@ static const option exec_options[] = {
              "written if -o FILE is given."},
     {.name = "tag", .kind = OPTION_FLAG, AT(exec.tag),
      .help = "with the value before each line"},
-    {.name = "tag-text", .arg = "TEXT", .kind = OPTION_STRING, AT(exec.tag_text),
+    {.name = "tag-text", .alias = "tagstring", .arg = "TEXT", .kind = OPTION_STRING, AT(exec.tag_text),
      .help = "with this before each line, as '{id}'"},
 
     OPTION_GROUP("How many, how fast, how long"),
     {.name = "jobs", .letter = 'j', .arg = "N|auto", .kind = OPTION_COUNT,
      AT_JOB(options.in_flight), .min = 1, .max = 1000000, .word = "auto", .word_value = 0,
-     .help = "commands at once (default auto: one per processor)"},
+     .help = "commands at once (default: one per processor)"},
     {.name = "rate", .arg = "N/s|m|h", .kind = OPTION_RATE, AT_JOB(options.rate),
      .help = "start at most so many: 100/s, 30/m",
      .more = "A bare number is per second."},
@@ -92,7 +93,7 @@ static const option exec_options[] = {
     {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT_JOB(retries), .min = 0, .max = 100,
      .help = "attempts beyond the first (default 0)"},
     {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT_JOB(options.retry_on),
-     .help = "what is worth a retry, as 75,timeout (default any)",
+     .help = "what is worth a retry, as 75 (default any)",
      .more = "Exit codes (`75`, `64-78`) and the words timeout, signal (killed by one), start (it could "
              "not be started), any and none; a minus takes something away: `any,-2`."},
     JOB_OPTIONS_RETRY,
@@ -118,31 +119,33 @@ static const command_section exec_sections[] = {
     {"Placeholders",
      "Options end where the command begins (or at `--`). In its words stand:\n"
      "\n"
-     "  {}        the line, the only column, or the argument after :::\n"
+     "  {}        the line, the only column, or the argument behind :::\n"
      "  {.}       the same without its extension\n"
-     "  {/}       its last part, {//} the folder before that, {/.} the last part without "
-     "extension\n"
+     "  {/}       its last part; {//} the folder before that\n"
+     "  {/.}      its last part without extension\n"
      "  {name}    a column of the input; {name.} {name/} {name//} {name/.}\n"
-     "  {1} {2}   the argument of the first, second ::: list; {1.} {1/} and so on\n"
+     "  {1} {2}   the first, second column, or the argument of the first, second list\n"
      "  {#}       the number of the command, from 1\n"
      "  \\{        a brace where it would be taken for a placeholder\n"
      "\n"
-     "Any other brace is text. A command without a placeholder gets {} as its last word. `:::` "
-     "ends the "
-     "command, and the words behind it are arguments; several lists are combined, each with each."},
-    {"Rows", "A row holds the columns of the input as they came, then command, exit_code, signal, "
-             "attempts, "
-             "elapsed_ms, error, stdout and stderr. Output that is a JSON object or array is "
-             "embedded as JSON, "
-             "text is a string, and anything else is base64, which stdout_encoding and "
-             "stderr_encoding say. A "
-             "command that ends with another code than 0 has a row too, with its reason in error."},
+     "Any other brace is text. Where neither the command nor `--stdin`, `--cwd` or `--env` has a "
+     "value in it, {} is added as the last word. `:::` ends the command, and the words behind it "
+     "are a list of arguments; several lists are combined, each with each."},
+    {"Rows",
+     "A row holds the columns of the input as they came, then command, exit_code, signal, "
+     "attempts, elapsed_ms, error, stdout and stderr. Output that is a JSON object or array is "
+     "embedded as JSON, text is a string, and anything else is base64, which stdout_encoding and "
+     "stderr_encoding say. A command that ends with another code than 0 has a row too, with its "
+     "reason in error."},
     {"Processes",
-     "Commands lead process groups of their own, so that Ctrl-C reaches weir alone, which then "
-     "says what "
-     "becomes of them. They have standard input, output and error and no other descriptor."},
+     "Each command leads a process group of its own, so a Ctrl-C reaches weir alone, which then "
+     "decides what becomes of them. It has standard input (empty without `--stdin`), output and "
+     "error, and no other descriptor. It is over when it has ended and its output is closed; "
+     "what it left behind with that output open gets `--grace` to close it, and is killed then. "
+     "Should weir itself be killed, a process that it started for that ends the commands."},
     JOB_SECTION_CTRL_C,
     JOB_SECTION_EXIT,
+    {"Environment", "NO_COLOR, if not empty, stands for `--color never`."},
     {NULL, NULL},
 };
 
@@ -169,12 +172,15 @@ static int split_words(exec_args *args)
     return 0;
 }
 
+static const job_nouns exec_nouns = {"command", "commands", "run", "printed", NULL, NULL};
+
 static int exec_run(int argc, char **argv)
 {
     exec_args args = {.exec = WEIR_EXEC_OPTIONS_INIT};
     weir_error err;
     weir_job *job = NULL;
     int code;
+    signal(SIGCHLD, SIG_DFL); /* who starts weir with it ignored would never hear of an end */
     if (!options_parse(&cmd_exec, &args, argc, argv, &code))
         return code;
     job_args_complete(&args.job);
@@ -182,11 +188,12 @@ static int exec_run(int argc, char **argv)
     args.exec.nice = (int)args.nice;
     args.exec.env = args.env.items;
     args.exec.env_len = args.env.len;
+    const job_telling telling = {.nouns = &exec_nouns, .prints = args.exec.passthrough};
     code = split_words(&args);
     if (code == 0 && weir_exec_new(&args.exec, &job, &err) != WEIR_OK)
         code = command_fail(&cmd_exec, "%s", err.text);
     else if (code == 0)
-        code = job_args_run(&cmd_exec, &args.job, job, NULL);
+        code = job_args_run(&cmd_exec, &args.job, &telling, job);
     options_free(&cmd_exec, &args);
     return code;
 }
@@ -195,17 +202,16 @@ const command cmd_exec = {
     .name = "exec",
     .summary = "run many commands at once, and get a row for each",
     .usage = "[OPTION]... COMMAND [WORD]... [::: ARGUMENT...]...",
-    .about = "Runs a command for each row of the input, or for each argument behind `:::`, many at "
-             "a time, "
-             "and writes a row for each, in the order of the input, with what the command printed "
-             "and how "
-             "it ended.\n"
-             "\n"
-             "Rows go to standard output, everything else to standard error. At the end a summary "
-             "accounts for every command.\n"
-             "\n"
-             "Times are written as `250ms`, `5s`, `2m`, `1h` (a bare number is seconds), sizes as "
-             "`4K`, `64M`, `1G`.",
+    .about =
+        "Runs a command for each row of the input, or for each argument behind `:::`, many at a "
+        "time, and writes a row for each, in the order of the input, with what the command "
+        "printed and how it ended. Without either, the command runs once.\n"
+        "\n"
+        "Rows go to standard output, everything else to standard error. At the end a summary "
+        "accounts for every command.\n"
+        "\n"
+        "Times are written as `250ms`, `5s`, `2m`, `1h` (a bare number is seconds), sizes as "
+        "`4K`, `64M`, `1G`.",
     .options = exec_options,
     .examples = exec_examples,
     .sections = exec_sections,

@@ -279,6 +279,8 @@ static int complete_options(fetch_args *args)
     return 0;
 }
 
+const job_nouns fetch_nouns = {"request", "requests", "sent", "received", "server", "servers"};
+
 static int fetch_run(int argc, char **argv)
 {
     fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT, .job = {.retries = 3}};
@@ -290,7 +292,9 @@ static int fetch_run(int argc, char **argv)
         if (weir_fetch_new(&args.fetch, &job, &err) != WEIR_OK)
             code = command_fail(&cmd_fetch, "%s", err.text);
         else
-            code = job_args_run(&cmd_fetch, &args.job, job, args.fetch.save);
+            code =
+                job_args_run(&cmd_fetch, &args.job,
+                             &(job_telling){.nouns = &fetch_nouns, .save = args.fetch.save}, job);
     }
     free(args.data);
     options_free(&cmd_fetch, &args);

@@ -2,6 +2,7 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
+#include "nouns.h"
 #include "options.h"
 
 extern const command cmd_completion;
@@ -11,6 +12,8 @@ extern const command cmd_fetch;
 extern const command cmd_help;
 extern const command cmd_mock;
 extern const command cmd_version;
+
+extern const job_nouns fetch_nouns; /* of demo, too */
 
 /* What stands before a command. */
 typedef struct program_args {

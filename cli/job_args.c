@@ -33,41 +33,44 @@ static bool is_stdout(const char *path)
     return !path || strcmp(path, "-") == 0;
 }
 
-static progress_kind choose_progress(const job_args *args)
+static progress_kind choose_progress(const job_args *args, bool prints)
 {
     if (args->quiet || args->progress == PROGRESS_CHOICE_NONE)
         return PROGRESS_NONE;
     if (args->progress == PROGRESS_CHOICE_PLAIN)
         return PROGRESS_PLAIN;
     /* rows on the same terminal show progress enough, and would run through the line */
-    if (!term_can_redraw(STDERR_FILENO) ||
+    if (prints || !term_can_redraw(STDERR_FILENO) ||
         (is_stdout(args->options.output) && isatty(STDOUT_FILENO)))
         return PROGRESS_NONE;
     return PROGRESS_LIVE;
 }
 
-static int plan(const command *cmd, const job_args *args, weir_job *job, const char *save)
+static int plan(const command *cmd, const job_args *args, const job_telling *telling, weir_job *job)
 {
     weir_error err;
     weir_job_plan plan;
     if (weir_job_plan_make(job, MAX_PLANNED, &plan, &err) != WEIR_OK)
         return command_fail(cmd, "%s", err.text);
-    const plan_files files = {args->options.output, args->options.errors, save};
-    plan_print(stdout, &plan, &files, term_style_for(args->color, STDOUT_FILENO));
+    const plan_files files = {args->options.output, args->options.errors, telling->save};
+    plan_print(stdout, &plan, telling->nouns, &files, term_style_for(args->color, STDOUT_FILENO));
     return output_finish(cmd);
 }
 
-static int run_and_tell(const command *cmd, const job_args *args, weir_job *job, const char *save)
+static int run_and_tell(const command *cmd, const job_args *args, const job_telling *telling,
+                        weir_job *job)
 {
     weir_error err;
     const term_style *style = term_style_for(args->color, STDERR_FILENO);
     run r = {.style = style, .quiet = args->quiet};
-    progress_init(&r.progress, choose_progress(args), args->options.lanes, style);
+    progress_init(&r.progress, choose_progress(args, telling->prints), args->options.lanes, style);
     weir_status status = run_job(&r, job, &err);
-    summary s = {.signal = r.signal,
+    summary s = {.nouns = telling->nouns,
+                 .signal = r.signal,
+                 .halt_after = args->options.halt_after,
                  .output = args->options.output,
                  .errors = args->options.errors,
-                 .save = save};
+                 .save = telling->save};
     summary_collect(&s, job);
     int code = summary_exit_code(status, &s.stats, r.signal);
     if (s.stats.end == WEIR_JOB_END_CLOSED)
@@ -81,9 +84,11 @@ static int run_and_tell(const command *cmd, const job_args *args, weir_job *job,
     return code;
 }
 
-int job_args_run(const command *cmd, const job_args *args, weir_job *job, const char *save)
+int job_args_run(const command *cmd, const job_args *args, const job_telling *telling,
+                 weir_job *job)
 {
-    int code = args->dry_run ? plan(cmd, args, job, save) : run_and_tell(cmd, args, job, save);
+    int code =
+        args->dry_run ? plan(cmd, args, telling, job) : run_and_tell(cmd, args, telling, job);
     weir_job_free(job);
     return code;
 }

@@ -1,7 +1,7 @@
 /*
  * job_args.h: what the commands that run a job have in common: options, the plan, the run with its
- * progress, summary and exit code. Everything stands here once, so that it reads and works the same in
- * all of them.
+ * progress, summary and exit code. Everything stands here once, so that it reads and works the same
+ * in all of them.
  *
  * A command's own struct begins with a job_args; its table takes the option groups from the macros
  * below and adds its own in between.
@@ -9,11 +9,13 @@
 #ifndef JOB_ARGS_H
 #define JOB_ARGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "weir/job.h"
 
+#include "nouns.h"
 #include "options.h"
 #include "term.h"
 #include "units.h"
@@ -100,25 +102,32 @@ extern const char *const job_progress_choices[];
 /* clang-format on */
 
 /* The texts about Ctrl-C and exit codes, for a command's sections. */
-#define JOB_SECTION_CTRL_C                                                                         \
-    {                                                                                              \
-        "Ctrl-C",                                                                                  \
-            "The first Ctrl-C begins nothing new and finishes what is in flight; the second "      \
-            "cancels that too; the third ends the process where it stands."                        \
+#define JOB_SECTION_CTRL_C                                                                    \
+    {                                                                                         \
+        "Ctrl-C",                                                                             \
+            "The first Ctrl-C begins nothing new and finishes what is in flight; the second " \
+            "cancels that too; the third ends the process where it stands."                   \
     }
-#define JOB_SECTION_EXIT                                                                           \
-    {                                                                                              \
-        "Exit status", "  0    every item is ok, or the reader of the rows went away\n"            \
-                       "  1    some failed, were cancelled or not started\n"                       \
-                       "  2    the job could not run\n"                                            \
-                       "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"                                 \
+#define JOB_SECTION_EXIT                                                                \
+    {                                                                                   \
+        "Exit status", "  0    every item is ok, or the reader of the rows went away\n" \
+                       "  1    some failed, were cancelled or not started\n"            \
+                       "  2    the job could not run\n"                                 \
+                       "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"                      \
     }
 
 /* Puts what was parsed where the library expects it. */
 void job_args_complete(job_args *args);
 
-/* Plans or runs the job, tells about it, and frees it. save: where else things were written, or NULL.
- * Returns the exit code. */
-int job_args_run(const command *cmd, const job_args *args, weir_job *job, const char *save);
+/* What a command tells of its job beyond the options. */
+typedef struct job_telling {
+    const job_nouns *nouns;
+    const char *save; /* where else things are written, or NULL */
+    bool prints;      /* something else than rows goes to standard output and error */
+} job_telling;
+
+/* Plans or runs the job, tells about it, and frees it. Returns the exit code. */
+int job_args_run(const command *cmd, const job_args *args, const job_telling *telling,
+                 weir_job *job);
 
 #endif

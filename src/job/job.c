@@ -275,7 +275,8 @@ static void plan_numbers(weir_job *job)
         lanes = WI_MAX_LANES;
     if (lanes > wanted)
         lanes = wanted;
-    job->descriptors = wi_descriptors_plan(wanted, lanes, job->kind->descriptors);
+    job->descriptors =
+        wi_descriptors_plan(wanted, lanes, job->kind->descriptors, job->kind->keeps_descriptors);
     if (lanes > job->descriptors.in_flight)
         lanes = job->descriptors.in_flight;
     job->lanes_len = (int)lanes;

@@ -240,6 +240,7 @@ static inline void fake_free(void *job)
 static const wi_kind fake_kind = {
     .name = "fake",
     .descriptors = 1,
+    .keeps_descriptors = true,
     .item_size = sizeof(fake_item),
     .check = check,
     .columns = columns,

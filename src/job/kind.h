@@ -23,9 +23,10 @@
 typedef struct wi_lane wi_lane;
 
 typedef struct wi_kind {
-    const char *name; /* "fetch" */
-    int descriptors;  /* an item takes while it runs */
-    size_t item_size; /* of the kind's struct that begins with a wi_item */
+    const char *name;       /* "fetch" */
+    int descriptors;        /* an item takes while it runs */
+    bool keeps_descriptors; /* afterwards too, for the next item of that origin */
+    size_t item_size;       /* of the kind's struct that begins with a wi_item */
 
     /* Is the job possible with this input? schema: of its first rows, NULL without input (or with
      * an empty one: has_input tells). Called once, before anything is opened for writing. */

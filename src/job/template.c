@@ -123,6 +123,20 @@ static weir_status unknown_choice(const wi_template *t, const wi_segment *s, con
                    url->choices_len == 1 ? "" : "s");
 }
 
+/* {1} of a command with an input: its first column. */
+static weir_status unknown_position(const wi_template *t, const wi_segment *s,
+                                    const wi_schema *schema, weir_error *err)
+{
+    wi_position position = wi_template_position(t, s->source);
+    if (!schema)
+        return wi_fail(err, WEIR_INVALID,
+                       "%s: {%zu} at %s, but there is neither an input (-i) nor arguments (:::)",
+                       t->what, s->chosen + 1, position.text);
+    size_t columns = wi_schema_columns(schema);
+    return wi_fail(err, WEIR_INVALID, "%s: {%zu} at %s, but the input has %zu column%s", t->what,
+                   s->chosen + 1, position.text, columns, columns == 1 ? "" : "s");
+}
+
 /* {} stands for one thing. */
 static weir_status check_value(const wi_template *t, const wi_segment *s, const wi_schema *schema,
                                const wi_template *lists, weir_error *err)
@@ -156,9 +170,9 @@ weir_status wi_template_check(const wi_template *t, const wi_schema *schema, con
             return unknown_column(t, s, schema, err);
         if (s->hole == WI_HOLE_CHOSEN && url && s->chosen >= url->choices_len)
             return unknown_choice(t, s, url, err);
-        if (s->hole == WI_HOLE_CHOSEN && !url && wi_template_is_of_command(t))
-            return wi_fail(err, WEIR_INVALID, "%s: {%zu} at %s, but there are no arguments (:::)",
-                           t->what, s->chosen + 1, wi_template_position(t, s->source).text);
+        if (s->hole == WI_HOLE_CHOSEN && !url && wi_template_is_of_command(t) &&
+            (!schema || s->chosen >= wi_schema_columns(schema)))
+            return unknown_position(t, s, schema, err);
         if (s->hole == WI_HOLE_VALUE) {
             weir_status status = check_value(t, s, schema, url, err);
             if (status)

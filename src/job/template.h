@@ -17,9 +17,9 @@
  *
  * A command's words have the placeholders of GNU parallel: {} is the value (of an input with one
  * column, or of one list of arguments), {.} the value without its extension, {/} its last part,
- * {//} the folder before that, {/.} the last part without extension; {name} and {1} name a column
- * or a list, and take the same endings: {name/.}. {#} is the number, and any other brace is text.
- * There is no encoding, but a NUL is refused, and for a shell each value is quoted.
+ * {//} the folder before that, {/.} the last part without extension; {name} is a column, {1} the
+ * first list or column, and they take the same endings: {name/.}. {#} is the number, and any other
+ * brace is text. There is no encoding, but a NUL is refused, and for a shell each value is quoted.
  *
  * Parsed once, expanded by many threads at a time.
  */

@@ -71,6 +71,7 @@ TEST(placeholders_of_a_value)
     EXPECT_STR(word("{//}", "/c.txt"), "/");
     EXPECT_STR(word("{/.}", "a/b/c.tar.gz"), "c.tar");
     EXPECT_STR(word("{file}={file/.}:{#}", "x/y.z"), "x/y.z=y:12");
+    EXPECT_STR(word("{1}={1/.}", "x/y.z"), "x/y.z=y");
     EXPECT_STR(word("{}", ""), "");
     EXPECT_STR(word("{//}", ""), ".");
 }
@@ -148,8 +149,10 @@ TEST(what_a_value_cannot_be)
                "command: {} at column 3 could be each of the input's 2 columns; name one, as {id}");
     EXPECT_STR(expand_with("{}", WI_TEMPLATE_WORD, &nothing, NULL),
                "command: {} at column 1, but there is neither an input (-i) nor arguments (:::)");
-    EXPECT_STR(expand_with("{1}", WI_TEMPLATE_WORD, &nothing, schema),
-               "command: {1} at column 1, but there are no arguments (:::)");
+    EXPECT_STR(expand_with("{1}", WI_TEMPLATE_WORD, &nothing, NULL),
+               "command: {1} at column 1, but there is neither an input (-i) nor arguments (:::)");
+    EXPECT_STR(expand_with("{3}", WI_TEMPLATE_WORD, &nothing, schema),
+               "command: {3} at column 1, but the input has 2 columns");
     EXPECT_STR(expand_with("{name.}", WI_TEMPLATE_WORD, &nothing, schema),
                "command: unknown column \"name\" at column 1; the input has: id, file");
     wi_schema_unref(schema);

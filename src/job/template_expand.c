@@ -244,9 +244,24 @@ static weir_status put_chosen(const expansion *e, size_t start, const wi_templat
     return put_number(e, start, at, (size_t)(end - at));
 }
 
+/* {1}: the row's first column. */
+static weir_status put_position(const expansion *e, size_t start)
+{
+    const wi_batch *batch = e->scope->batch;
+    size_t column = e->segment->chosen;
+    wi_cell cell = {.kind = WI_ABSENT};
+    if (batch && column < wi_schema_columns(wi_batch_schema(batch)))
+        cell = wi_batch_cell(batch, e->scope->row, column);
+    if (cell.kind == WI_ABSENT)
+        return wi_fail(e->err, WEIR_INVALID, "the row has no column {%zu}", column + 1);
+    return put_cell(e, start, &cell);
+}
+
 static weir_status put_choice(const expansion *e, size_t start)
 {
     const wi_template *url = e->scope->url;
+    if (!url && wi_template_is_of_command(e->t))
+        return put_position(e, start);
     if (!url || e->segment->chosen >= url->choices_len)
         return wi_fail(e->err, WEIR_INVALID, "%s: {#%zu} at %s: the URL has no such range or list",
                        e->t->what, e->segment->chosen + 1,
