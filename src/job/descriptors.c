@@ -29,7 +29,8 @@ static int64_t needed(int64_t in_flight, int64_t lanes, int each, bool kept)
 /* The most that needs no more than is allowed; at least half of a limit that is very low. */
 static int64_t that_fits(int64_t allowed, int64_t wanted, int64_t lanes, int each, bool kept)
 {
-    int64_t low = allowed / 2 < wanted ? allowed / 2 : wanted;
+    int64_t half = allowed / 2 / each;
+    int64_t low = half < wanted ? half : wanted;
     int64_t high = wanted;
     if (low < 1)
         low = 1;

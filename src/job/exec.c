@@ -21,6 +21,7 @@ struct wi_exec_lane {
     const wi_exec *exec;
     wi_lane *lane;
     wi_system_load load;
+    bool nice; /* it has the niceness that its commands are to have */
 };
 
 /* ---- from a row to a command ---- */
@@ -284,6 +285,15 @@ static bool may_grow(wi_child *child, size_t bytes)
     return true;
 }
 
+/* Commands inherit niceness from the thread that starts them, and have it from their first moment.
+ * The thread cannot be less nice again; it is for nothing else. */
+static void be_nice(wi_exec_lane *lane)
+{
+    if (lane->exec->nice && !lane->nice)
+        setpriority(PRIO_PROCESS, 0, lane->exec->nice); /* of this thread alone, on Linux */
+    lane->nice = true;
+}
+
 static void start(void *state, wi_item *item)
 {
     wi_exec_lane *lane = state;
@@ -300,6 +310,7 @@ static void start(void *state, wi_item *item)
         .may_grow = may_grow,
         .guard = exec->guard,
     };
+    be_nice(lane);
     x->begun = wi_loop_clock(loop);
     x->timed_out = x->cancelling = false;
     weir_status status = WEIR_OK;
@@ -311,14 +322,14 @@ static void start(void *state, wi_item *item)
         status = wi_child_attend(&x->child, loop, on_done, &err);
     if (status != WEIR_OK) {
         wi_timer_fini(&x->limit);
-        wi_attempt attempt = {.retry_after = -1, .may_retry = exec->retry_on.start};
+        wi_attempt attempt = {.retry_after = -1,
+                              .may_retry = exec->retry_on.start,
+                              .duration = wi_loop_clock(loop) - x->begun};
         wi_item_set_failure(item, "could not be started", err.text);
         wi_lane_attempt_ended(lane->lane, item, &attempt);
         return;
     }
     x->running = true;
-    if (exec->nice)
-        setpriority(PRIO_PGRP, (id_t)x->child.process.pid, exec->nice);
     if (exec->timeout)
         wi_timer_set(&x->limit, x->begun + exec->timeout);
 }

@@ -67,10 +67,13 @@ weir_status wi_template_of_lists(const wi_words *lists, size_t n, wi_template **
 /* The part of the value that is meant, as an offset and a length. */
 static wi_span find_part(const char *value, size_t len, wi_part part)
 {
-    const char *slash = memrchr(value, '/', len);
-    size_t name = slash ? (size_t)(slash - value) + 1 : 0;
-    const char *dot = memrchr(value + name, '.', len - name);
-    size_t stem = dot ? (size_t)(dot - value) : len;
+    size_t name = len;
+    while (name > 0 && value[name - 1] != '/')
+        name--;
+    size_t stem = len;
+    for (size_t i = len; i > name && stem == len; i--)
+        if (value[i - 1] == '.')
+            stem = i - 1;
     switch (part) {
     case WI_PART_STEM:
         return (wi_span){0, stem};
