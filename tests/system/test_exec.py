@@ -223,7 +223,7 @@ def test_no_descriptor_is_handed_on(weir, tmp_path):
 
 
 def test_a_command_leads_a_group_of_its_own_with_all_signals_at_their_defaults(weir):
-    script = "echo $$ $(ps -o pgid= $$); grep -E 'Sig(Blk|Ign)' /proc/$$/status"
+    script = "echo $$ $(ps -o pgid= $$); exec grep -E 'Sig(Blk|Ign)' /proc/self/status"
     done = weir("exec", "sh", "-c", script, preexec_fn=lambda: signal.signal(
         signal.SIGPIPE, signal.SIG_IGN))
     pid, group, *masks = done.rows[0]["stdout"].split()
