@@ -139,7 +139,7 @@ weir_status wi_exec_prepare(const void *job, void *state, wi_item *item, wi_buf 
         status = wi_fail(err, WEIR_INVALID, "the command's name is empty");
     wi_defer_init(&x->end, on_end);
     wi_buf_puts(origin, "this machine");
-    return status;
+    return status == WEIR_OK && origin->failed ? wi_fail_nomem(err) : status;
 }
 
 static bool is_plain(const char *word)
