@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sets up what weir is measured against, from packages: nginx as the server; wrk, Go's net/http,
-# aiohttp on uvloop and a bare libcurl loop as the peers. Everything built here goes to build/bench.
-# What is there already is left alone; a peer that cannot be set up is named and skipped.
+# aiohttp on uvloop and a bare libcurl loop as the peers of weir fetch; Go's channels, libuv and
+# Python as those of the executors. Everything built here goes to build/bench. What is there already
+# is left alone; a peer that cannot be set up is named and skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 out=build/bench
@@ -29,6 +30,7 @@ have wrk || packages="$packages wrk"
 have go || packages="$packages golang-go"
 have cc || packages="$packages gcc libc6-dev"
 pkg-config --exists libcurl 2>/dev/null || packages="$packages pkg-config libcurl4-openssl-dev"
+pkg-config --exists libuv 2>/dev/null || packages="$packages pkg-config libuv1-dev"
 /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 if [ -n "$packages" ]; then
     as_root apt-get update -q >"$out/apt.log" 2>&1
@@ -54,10 +56,16 @@ newer $out/curl_multi bench/curl_multi.c ||
     cc -O2 -std=gnu17 -D_GNU_SOURCE -o $out/curl_multi bench/curl_multi.c -lcurl ||
     missing curl_multi "bench/curl_multi.c does not build"
 
+newer $out/peer_libuv bench/peer_libuv.c ||
+    cc -O2 -std=gnu17 -D_GNU_SOURCE -o $out/peer_libuv bench/peer_libuv.c -luv ||
+    missing libuv "bench/peer_libuv.c does not build"
+
 # Only the Go that is installed: its tools must not fetch another one.
-newer $out/peer_go bench/peer_go/main.go ||
-    (cd bench/peer_go && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o ../../$out/peer_go .) ||
-    missing go "bench/peer_go does not build"
+for name in peer_go peer_go_tasks; do
+    newer $out/$name bench/$name/main.go ||
+        (cd bench/$name && GOTOOLCHAIN=local GOFLAGS=-mod=mod go build -o ../../$out/$name .) ||
+        missing go "bench/$name does not build"
+done
 
 if ! $out/venv/bin/python -c 'import aiohttp, uvloop' 2>/dev/null; then
     { /usr/bin/python3 -m venv $out/venv && $out/venv/bin/pip install -q aiohttp uvloop; } \

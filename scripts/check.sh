@@ -81,7 +81,11 @@ scripts() {
 }
 
 manuals() {
-    mandoc -T lint -W warning "$build"/man/*.[1-9]
+    local pages
+    mandoc -T lint -W warning "$build"/man/*.[1-9] || return
+    # What only points to another page (.so) is none.
+    mapfile -t pages < <(grep -L '^\.so ' "$build"/man/man3/*.3)
+    [ "${#pages[@]}" -gt 0 ] && mandoc -T lint -W warning "${pages[@]}"
 }
 
 # Words that would send a reader to nowhere: every file the documents point to must be there.
@@ -102,6 +106,7 @@ step headers headers
 step scripts scripts
 step manuals manuals
 step links links
+step aarch64 scripts/check-aarch64.sh "$work"
 step clang clang_build
 step tidy tidy
 

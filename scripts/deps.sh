@@ -7,7 +7,8 @@ set -eu
 
 base="build-essential meson ninja-build pkg-config libcurl4-openssl-dev zlib1g-dev libzstd-dev
     libbrotli-dev libxxhash-dev libmicrohttpd-dev python3-pytest nginx openssl ca-certificates"
-dev="clang clang-format clang-tidy libclang-rt-dev mandoc shellcheck"
+dev="clang clang-format clang-tidy libclang-rt-dev mandoc shellcheck
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 
 case ${1-} in
 '') wanted=$base ;;

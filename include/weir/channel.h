@@ -20,14 +20,15 @@ extern "C" {
 
 typedef struct weir_channel weir_channel;
 
-/* capacity: values sent and not yet received, at most 2^28; 0: send waits until a receiver has the
- * value. WEIR_INVALID, WEIR_NOMEM. */
+/* Makes a channel. capacity: values sent and not yet received, at most 2^28; 0: send waits until a
+ * receiver has the value. WEIR_INVALID, WEIR_NOMEM. */
 weir_status weir_channel_new(size_t capacity, weir_channel **out, weir_error *err);
 
+/* One reference more; returns the channel. */
 weir_channel *weir_channel_ref(weir_channel *channel);
 
-/* The last one frees it; values still inside are lost, so close and drain it first. NULL is fine.
- */
+/* One reference less; the last frees it. Values still inside are lost, so close and drain it first.
+ * NULL is fine. */
 void weir_channel_unref(weir_channel *channel);
 
 /* Waits for room. WEIR_CLOSED: it is closed, the value is still the caller's. */

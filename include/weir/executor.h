@@ -97,6 +97,7 @@ typedef struct weir_type {
     {                                     \
         0, weir_type_measure_string, NULL \
     }
+/* The bytes of a terminated string, with its 0: a weir_type.measure. */
 size_t weir_type_measure_string(const void *string);
 
 /*
@@ -224,6 +225,7 @@ typedef struct weir_executor_stats {
     int64_t replaced;     /* processes: workers that died or had done max_tasks_per_child */
 } weir_executor_stats;
 
+/* Counts tasks and workers, now. */
 void weir_executor_stats_get(weir_executor *executor, weir_executor_stats *stats);
 
 /* "inline", "threads", "fibers", "processes". Static storage. */

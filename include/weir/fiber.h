@@ -42,6 +42,7 @@ typedef struct weir_fiber_stats {
     const char *switching;  /* "x86-64", "aarch64" or "ucontext" */
 } weir_fiber_stats;
 
+/* Counts the fibers of the process, now. */
 void weir_fiber_stats_get(weir_fiber_stats *stats);
 
 #ifdef __cplusplus

@@ -43,8 +43,8 @@ typedef enum weir_cancel {
 } weir_cancel;
 
 /*
- * A future of the program's own, pending, with one reference. release (nullable) frees a result
- * that nobody has taken when the last reference goes. WEIR_NOMEM.
+ * Makes a future of the program's own, pending, with one reference. release (nullable) frees a
+ * result that nobody has taken when the last reference goes. WEIR_NOMEM.
  */
 weir_status weir_future_new(void (*release)(void *result), weir_future **out, weir_error *err);
 
@@ -74,6 +74,7 @@ int weir_future_fail(weir_future *future, const weir_error *error);
 
 /* ---- the side that asks ---- */
 
+/* Where the future stands now. */
 weir_future_state weir_future_get_state(const weir_future *future);
 
 /* 1 if it is cancelled or finished. */
@@ -158,7 +159,7 @@ weir_status weir_as_completed(weir_future *const *futures, size_t n, int64_t tim
 weir_status weir_completions_next(weir_completions *completions, weir_future **future,
                                   weir_error *err);
 
-/* Does not cancel anything. NULL is fine. */
+/* Frees the iterator; cancels nothing. NULL is fine. */
 void weir_completions_free(weir_completions *completions);
 
 #ifdef __cplusplus

@@ -22,7 +22,7 @@ typedef enum weir_group_policy {
     WEIR_GROUP_CANCEL_REST, /* the first that fails cancels all others, and no more are taken */
 } weir_group_policy;
 
-/* The executor must outlive the group. */
+/* Makes a group without tasks. The executor must outlive it. */
 weir_status weir_group_new(weir_executor *executor, weir_group_policy policy, weir_group **out,
                            weir_error *err);
 

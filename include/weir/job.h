@@ -156,7 +156,7 @@ weir_status weir_job_wait(weir_job *job, int64_t timeout_ns, weir_error *err);
 /* Asks a job to end. Does not block; any thread; may be called again, from DRAIN to NOW. */
 void weir_job_stop(weir_job *job, weir_stop how);
 
-/* Any thread; cheap enough to call ten times a second. */
+/* Says where a job stands. Any thread; cheap enough to call ten times a second. */
 void weir_job_stats_get(weir_job *job, weir_job_stats *stats);
 
 /* The i-th reason for failure, most frequent first; WEIR_NOTFOUND past the last. After the end

@@ -115,6 +115,7 @@ weir_status weir_http_request(const char *url, const weir_http_options *options,
 /* The same, but an answer that is not 2xx is WEIR_HTTP, with its status in the text. */
 weir_status weir_http_get(const char *url, weir_http_response **out, weir_error *err);
 
+/* The HTTP status of an answer: 200, 404. */
 int weir_http_response_status(const weir_http_response *response);
 
 /* The body, decoded, with a 0 behind its end; *len may be NULL. */
@@ -123,7 +124,7 @@ const char *weir_http_response_body(const weir_http_response *response, size_t *
 /* The value of a header, the first if there are several, whatever its case; NULL: there is none. */
 const char *weir_http_response_header(const weir_http_response *response, const char *name);
 
-/* NULL is fine. */
+/* Frees an answer. NULL is fine. */
 void weir_http_response_free(weir_http_response *response);
 
 /* ---- files ---- */

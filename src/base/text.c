@@ -86,6 +86,17 @@ static bool is_unprintable(uint32_t point)
 
 enum { PIECE_SIZE = 16 };
 
+/* At least `least` digits; returns how many. */
+static size_t put_hex(char *to, uint32_t value, size_t least)
+{
+    size_t n = least;
+    while (value >> 4 * n)
+        n++;
+    for (size_t i = n; i > 0; value >>= 4)
+        to[--i] = "0123456789ABCDEF"[value & 15];
+    return n;
+}
+
 /* The printable form of what stands at `at`: its length; *used is what it stands for. */
 static size_t printable_piece(char piece[PIECE_SIZE], const unsigned char *at, size_t left,
                               size_t *used)
@@ -98,11 +109,19 @@ static size_t printable_piece(char piece[PIECE_SIZE], const unsigned char *at, s
         return n;
     }
     const char *named = n && point ? strchr("\nn\rr\tt", (int)point) : NULL;
-    if (n && point < 0x20 && named)
-        return (size_t)snprintf(piece, PIECE_SIZE, "\\%c", named[1]);
-    if (n < 2)
-        return (size_t)snprintf(piece, PIECE_SIZE, "\\x%02X", at[0]);
-    return (size_t)snprintf(piece, PIECE_SIZE, "\\u{%04X}", (unsigned)point);
+    *piece = '\\';
+    if (n && point < 0x20 && named) {
+        piece[1] = named[1];
+        return 2;
+    }
+    if (n < 2) {
+        piece[1] = 'x';
+        return 2 + put_hex(piece + 2, at[0], 2);
+    }
+    memcpy(piece + 1, "u{", 2);
+    size_t len = 3 + put_hex(piece + 3, point, 4);
+    piece[len] = '}';
+    return len + 1;
 }
 
 size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len)

@@ -22,7 +22,8 @@ void wi_utf8_append_lossy(wi_buf *out, const char *bytes, size_t len);
  * Copies bytes into dst (of `size` bytes, always terminated) so that they are one printable line:
  * control characters (C0, DEL, C1, and the bidirectional overrides) and invalid UTF-8 become
  * \xNN or \u{NNNN} escapes, \n \r \t their usual names. Cuts at a character's end, with "..."
- * when it had to cut. dst may not overlap bytes. Returns the length written.
+ * when it had to cut. dst may not overlap bytes. Returns the length written. Safe in a signal
+ * handler.
  */
 size_t wi_text_printable(char *dst, size_t size, const char *bytes, size_t len);
 

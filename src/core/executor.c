@@ -349,6 +349,14 @@ bool wi_executor_claim(weir_executor *ex, wi_work *work)
     return mine;
 }
 
+void wi_executor_replace(weir_executor *ex, wi_work *work, wi_work *by)
+{
+    pthread_mutex_lock(&ex->lock);
+    wi_list_prepend(&work->node, &by->node);
+    wi_list_remove(&work->node);
+    pthread_mutex_unlock(&ex->lock);
+}
+
 void wi_executor_over(weir_executor *ex, wi_work *work, wi_tally tally)
 {
     pthread_mutex_lock(&ex->lock);

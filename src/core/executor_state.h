@@ -108,6 +108,9 @@ typedef struct wi_tally {
  */
 void wi_executor_over(weir_executor *ex, wi_work *work, wi_tally tally);
 
+/* A work that runs goes on as another, and can be queued again. */
+void wi_executor_replace(weir_executor *ex, wi_work *work, wi_work *by);
+
 /* ---- for workers ---- */
 
 void wi_executor_hire(weir_executor *ex);

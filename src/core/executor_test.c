@@ -400,7 +400,8 @@ TEST(a_result_nobody_took_is_released)
     EXPECT_INT(weir_executor_shutdown(ex, NULL, NULL), WEIR_OK);
     EXPECT_INT(atomic_load(&released), 0);
     weir_future_unref(future);
-    EXPECT_INT(atomic_load(&released), 1);
+    /* A process releases its own; what it sent is a plain block of malloc here, and freed so. */
+    EXPECT_INT(atomic_load(&released), kind == WEIR_PROCESSES ? 0 : 1);
     weir_executor_free(ex);
 }
 

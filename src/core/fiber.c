@@ -8,6 +8,7 @@
  */
 #include "fiber.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,8 +231,10 @@ static void on_post(wi_post *post)
     if (!fiber->returned) {
         wake_here(fiber);
     } else if (!atomic_load(&post->queued)) { /* else once more */
-        fiber->family->leaving--;
+        wi_fibers *family = fiber->family;
+        family->leaving--;
         release(fiber);
+        publish(family);
     }
 }
 
@@ -270,7 +273,7 @@ void wi_fibers_free(wi_fibers *family)
 {
     if (!family)
         return;
-    if (family->leaving)
+    for (; family->leaving; sched_yield())
         wi_loop_take_posts(family->loop);
     wi_defer_clear(&family->round);
     wi_timer_fini(&family->turn);

@@ -20,20 +20,20 @@
 typedef struct wi_fibers wi_fibers; /* those of one loop */
 typedef struct wi_fiber wi_fiber;
 
-/* stack_size: usable bytes, rounded up to pages; 0: 64 KiB. At most 1 GiB. */
+/* stack_size: usable bytes, rounded up to pages, 16 KiB at least; 0: 64 KiB. At most 1 GiB. */
 weir_status wi_fibers_new(wi_loop *loop, size_t stack_size, wi_fibers **out, weir_error *err);
 
 /* No fiber may be left. NULL is fine. */
-void wi_fibers_free(wi_fibers *fibers);
+void wi_fibers_free(wi_fibers *family);
 
 /* Fibers that have not returned. */
-size_t wi_fibers_live(const wi_fibers *fibers);
+size_t wi_fibers_live(const wi_fibers *family);
 
 /*
  * Has fn(arg) run on a fiber, soon: from the loop, never from inside this call. May be called on
  * the loop's own stack or on one of its fibers. WEIR_NOMEM.
  */
-weir_status wi_fiber_start(wi_fibers *fibers, void (*fn)(void *arg), void *arg, weir_error *err);
+weir_status wi_fiber_start(wi_fibers *family, void (*fn)(void *arg), void *arg, weir_error *err);
 
 /* ---- of the fiber that runs ---- */
 
@@ -60,7 +60,7 @@ void wi_fiber_yield(void);
 
 /*
  * Calls fn(arg) on the loop thread's own, large stack, and returns after it: for libraries that
- * need more stack than fibers have. fn must not suspend.
+ * need more stack than fibers have. fn must not suspend; in it, wi_fiber_current is NULL.
  */
 void wi_fiber_call(void (*fn)(void *arg), void *arg);
 

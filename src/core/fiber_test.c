@@ -356,6 +356,42 @@ TEST(fibers_start_fibers)
     EXPECT_INT(left, 0);
 }
 
+typedef struct pair {
+    wi_fiber *fibers[2];
+    int wakes;
+    bool enough;
+} pair;
+
+static void wake_each_other(void *arg)
+{
+    pair *p = arg;
+    int self = p->fibers[0] != NULL;
+    p->fibers[self] = wi_fiber_current();
+    while (!p->enough) {
+        p->wakes++;
+        if (p->fibers[!self])
+            wi_fiber_wake(p->fibers[!self]);
+        wi_fiber_suspend(WI_FOREVER);
+    }
+}
+
+TEST(fibers_that_never_rest_do_not_starve_the_loop)
+{
+    FIXTURE(f);
+    pair p = {.wakes = 0};
+    for (int i = 0; i < 2; i++)
+        REQUIRE(wi_fiber_start(f.fibers, wake_each_other, &p, NULL) == WEIR_OK);
+    for (int turn = 1; turn <= 3; turn++) {
+        int before = p.wakes;
+        wi_loop_turn(f.loop, false, NULL);
+        EXPECT(p.wakes > before && p.wakes < 100000 * turn);
+    }
+    p.enough = true;
+    wi_fiber_wake(p.fibers[0]);
+    wi_fiber_wake(p.fibers[1]);
+    finish(&f);
+}
+
 /* ---- what a fiber keeps ---- */
 
 static void keep_rounding(void *arg)
@@ -553,7 +589,8 @@ TESTS(CASE(fibers_run_in_the_order_they_started), CASE(a_suspension_ends_at_its_
       CASE(a_wake_before_the_deadline_leaves_no_timer_behind),
       CASE(a_wake_that_came_before_is_not_lost), CASE(wakes_come_from_other_threads),
       CASE(memory_waits_for_a_wake_on_its_way), CASE(many_fibers_wait_at_the_same_time),
-      CASE(fibers_start_fibers), CASE(floating_point_control_is_a_fibers_own),
-      CASE(registers_are_a_fibers_own), CASE(each_fiber_has_a_pointer_for_the_layer_above),
-      CASE(a_fiber_knows_that_it_is_one), CASE(a_call_runs_on_the_loops_stack),
-      CASE(starting_survives_lack_of_memory), CASE(a_stack_can_be_too_large))
+      CASE(fibers_start_fibers), CASE(fibers_that_never_rest_do_not_starve_the_loop),
+      CASE(floating_point_control_is_a_fibers_own), CASE(registers_are_a_fibers_own),
+      CASE(each_fiber_has_a_pointer_for_the_layer_above), CASE(a_fiber_knows_that_it_is_one),
+      CASE(a_call_runs_on_the_loops_stack), CASE(starting_survives_lack_of_memory),
+      CASE(a_stack_can_be_too_large))

@@ -23,9 +23,7 @@ static struct {
 
 static void *serve(void *arg)
 {
-    wi_loop *loop = arg;
-    wi_loop_run(loop, NULL);
-    wi_loop_free(loop);
+    wi_loop_run(arg, NULL);
     return NULL;
 }
 
@@ -43,6 +41,7 @@ static void stop_service(void)
         return;
     wi_loop_stop(loop);
     pthread_join(thread, NULL);
+    wi_loop_free(loop); /* not before: wi_loop_stop may still be at work when the loop ends */
 }
 
 void wi_op_stop_first_at_exit(void)
@@ -164,7 +163,7 @@ static void cancel_now(wi_op *op)
 weir_status wi_op_run(wi_op *op, void (*begin)(wi_op *op), void (*cancel)(wi_op *op),
                       weir_error *err)
 {
-    weir_status status = wi_task_check(err);
+    weir_status status = op->begins_anyway ? WEIR_OK : wi_task_check(err);
     if (status != WEIR_OK)
         return status;
     wi_task_waiting waiting;

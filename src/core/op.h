@@ -24,6 +24,9 @@ struct wi_op {
     /* The waiter is to end: lead to wi_op_end soon. Called at most once, never after the end. */
     void (*cancel)(wi_op *op);
     wi_loop *loop; /* set before begin */
+    /* Set by the owner: begin, and cancel at once, even if the task is to end already: there is
+     * something to bring to its end. Everything else is op.c's to fill in. */
+    bool begins_anyway;
 
     /* op.c's own */
     wi_parker *waiter;

@@ -116,6 +116,16 @@ TEST(it_does_not_begin_for_a_task_that_is_to_end)
     }
 }
 
+TEST(unless_it_has_to)
+{
+    for (place p = 0; p < PLACES; p++) {
+        timed t = {.span = -1, .op.begins_anyway = true};
+        EXPECT_INT(place_run(p, run_when_over, &t, 0, NULL), WEIR_TIMEDOUT);
+        EXPECT_INT(t.begun, 1);
+        EXPECT_INT(t.cancelled, 1);
+    }
+}
+
 /* Ends and cancellations meet: whoever comes first, the operation ends once and nobody touches it
  * after that (which the sanitizers see). */
 static void *race(void *arg, weir_error *err)
@@ -175,4 +185,4 @@ TESTS(CASE(the_service_loop_starts_once_if_at_all),
       CASE(an_operation_ends_by_itself_at_once_or_later),
       CASE(a_deadline_cancels_it_once_and_waits_for_its_end),
       CASE(cancelling_the_task_cancels_it_once), CASE(it_does_not_begin_for_a_task_that_is_to_end),
-      CASE(ends_and_cancellations_may_meet))
+      CASE(unless_it_has_to), CASE(ends_and_cancellations_may_meet))

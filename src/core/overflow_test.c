@@ -99,9 +99,10 @@ TEST(an_overflow_is_reported_with_its_task)
     ending end;
     watch(&end, overflow_installed);
     EXPECT_INT(end.signal, SIGSEGV);
-    EXPECT_STR(end.text, "weir: stack overflow in task \"load\\x1B[2J page\": its fiber's stack of "
-                         "102400 bytes is used up; give its executor a larger stack_size, or large "
-                         "variables the heap\n");
+    static const char whole[] =
+        "weir: stack overflow in task \"load\\x1B[2J page\": its fiber's stack of 102400 bytes is "
+        "used up; give its executor a larger stack_size, or large variables the heap\n";
+    EXPECT_MEM(end.text, strnlen(end.text, sizeof whole - 1), whole); /* an emulator adds its own */
     watch(&end, overflow_protected);
     EXPECT_INT(end.signal, SIGSEGV);
     EXPECT(strstr(end.text, "weir: stack overflow in a task without a name: ") == end.text);
@@ -204,7 +205,7 @@ TEST(other_faults_go_to_whom_they_went_before)
     EXPECT_INT(end.code, 43);
     watch(&end, fault_without_handler);
     EXPECT_INT(end.signal, SIGSEGV);
-    EXPECT_STR(end.text, "");
+    EXPECT(!strstr(end.text, "weir:"));
     watch(&end, be_killed);
     EXPECT_INT(end.signal, SIGBUS);
     watch(&end, ignore);

@@ -16,6 +16,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 
 enum {
     SLAB_STACKS = 64, /* the bits of a mask */
@@ -35,11 +38,6 @@ struct wi_slab {
 static atomic_int best_guard = WEIR_FIBER_GUARD_INSTALL;
 static atomic_int newest_guard = WEIR_FIBER_GUARD_INSTALL;
 static atomic_long split_mappings; /* of the process, by mprotect here */
-
-static uint64_t all_of(const wi_stacks *stacks)
-{
-    return UINT64_MAX >> (SLAB_STACKS - stacks->per_slab);
-}
 
 static size_t slab_bytes(const wi_stacks *stacks)
 {
@@ -62,6 +60,7 @@ weir_status wi_stacks_init(wi_stacks *stacks, size_t size, weir_error *err)
     stacks->stride = guard + stacks->size;
     size_t per_slab = SLAB_BYTES / stacks->stride;
     stacks->per_slab = per_slab < 1 ? 1 : per_slab > SLAB_STACKS ? SLAB_STACKS : (unsigned)per_slab;
+    stacks->all = UINT64_MAX >> (SLAB_STACKS - stacks->per_slab);
     wi_list_init(&stacks->warm);
     wi_list_init(&stacks->cold);
     return WEIR_OK;
@@ -102,6 +101,12 @@ static bool claim_mappings(long n)
     return false;
 }
 
+/* Emulators take advice that they don't know, and do nothing; so the guard is put to the test. */
+static bool is_guarded(char *at)
+{
+    return madvise(at, (size_t)sysconf(_SC_PAGESIZE), MADV_POPULATE_READ) != 0 && errno == EFAULT;
+}
+
 static bool guard_all(const wi_stacks *stacks, char *base, weir_fiber_guard guard)
 {
     size_t bytes = stacks->stride - stacks->size;
@@ -119,7 +124,8 @@ static bool guard_all(const wi_stacks *stacks, char *base, weir_fiber_guard guar
 static weir_fiber_guard make_guards(const wi_stacks *stacks, char *base)
 {
     int best = atomic_load(&best_guard);
-    if (best <= WEIR_FIBER_GUARD_INSTALL && guard_all(stacks, base, WEIR_FIBER_GUARD_INSTALL))
+    if (best <= WEIR_FIBER_GUARD_INSTALL && guard_all(stacks, base, WEIR_FIBER_GUARD_INSTALL) &&
+        is_guarded(base))
         return WEIR_FIBER_GUARD_INSTALL;
     long mappings = 2L * (long)stacks->per_slab;
     if (best <= WEIR_FIBER_GUARD_MPROTECT && claim_mappings(mappings)) {
@@ -169,7 +175,7 @@ static void relist(wi_stacks *stacks, wi_slab *slab)
         wi_list_append(&stacks->cold, &slab->node);
 }
 
-static weir_status map_slab(wi_stacks *stacks, wi_slab **out, weir_error *err)
+static weir_status map_slab(wi_stacks *stacks, weir_error *err)
 {
     wi_slab *slab = calloc(1, sizeof *slab);
     if (!slab)
@@ -186,9 +192,9 @@ static weir_status map_slab(wi_stacks *stacks, wi_slab **out, weir_error *err)
     madvise(slab->base, bytes, MADV_NOHUGEPAGE); /* one small page a stack is the point of it all */
     slab->guard = make_guards(stacks, slab->base);
     atomic_store(&newest_guard, (int)slab->guard);
-    slab->free = all_of(stacks);
+    slab->free = stacks->all;
     wi_list_init(&slab->node);
-    *out = slab;
+    relist(stacks, slab);
     return WEIR_OK;
 }
 
@@ -205,7 +211,7 @@ static void unmap_slab(wi_stacks *stacks, wi_slab *slab)
 /* Gives back the memory of a slab's warm stacks; its addresses too if it has no other. */
 static void cool(wi_stacks *stacks, wi_slab *slab)
 {
-    if (slab->free == all_of(stacks)) {
+    if (slab->free == stacks->all) {
         unmap_slab(stacks, slab);
         return;
     }
@@ -224,26 +230,22 @@ static void cool(wi_stacks *stacks, wi_slab *slab)
 
 void wi_stacks_fini(wi_stacks *stacks)
 {
-    while (!wi_list_empty(&stacks->warm))
-        unmap_slab(stacks, wi_container_of(stacks->warm.next, wi_slab, node));
-    while (!wi_list_empty(&stacks->cold))
-        unmap_slab(stacks, wi_container_of(stacks->cold.next, wi_slab, node));
+    wi_list_splice(&stacks->cold, &stacks->warm);
+    for (wi_list *node; (node = wi_list_shift(&stacks->cold));)
+        unmap_slab(stacks, wi_container_of(node, wi_slab, node));
 }
 
 /* ---- stacks ---- */
 
 weir_status wi_stack_take(wi_stacks *stacks, wi_stack *out, weir_error *err)
 {
-    wi_slab *slab = NULL;
-    if (!wi_list_empty(&stacks->warm)) {
-        slab = wi_container_of(stacks->warm.prev, wi_slab, node);
-    } else if (!wi_list_empty(&stacks->cold)) {
-        slab = wi_container_of(stacks->cold.prev, wi_slab, node);
-    } else {
-        weir_status status = map_slab(stacks, &slab, err);
+    if (wi_list_empty(&stacks->warm) && wi_list_empty(&stacks->cold)) {
+        weir_status status = map_slab(stacks, err);
         if (status)
             return status;
     }
+    const wi_list *from = wi_list_empty(&stacks->warm) ? &stacks->cold : &stacks->warm;
+    wi_slab *slab = wi_container_of(from->prev, wi_slab, node);
     unsigned index = (unsigned)__builtin_ctzll(slab->warm ? slab->warm : slab->free);
     uint64_t bit = UINT64_C(1) << index;
     stacks->pooled -= (slab->warm & bit) != 0;
@@ -266,5 +268,5 @@ void wi_stack_give(wi_stacks *stacks, const wi_stack *stack)
     stacks->pooled++;
     relist(stacks, slab);
     while (stacks->pooled > stacks->live + WI_STACK_KEPT)
-        cool(stacks, wi_container_of(stacks->warm.next, wi_slab, node));
+        cool(stacks, wi_container_of(wi_list_shift(&stacks->warm), wi_slab, node));
 }

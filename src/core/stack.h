@@ -28,6 +28,7 @@ typedef struct wi_stacks {
     size_t size;   /* usable bytes of each */
     size_t stride; /* from one to the next */
     unsigned per_slab;
+    uint64_t all;  /* a bit for each of a slab */
     size_t live;   /* taken */
     size_t pooled; /* given back, and warm */
     wi_list warm;  /* slabs with such; the one used last at the end */
@@ -39,7 +40,7 @@ enum {
     WI_STACK_MAX = 1 << 30,
     WI_STACK_DEFAULT = 64 << 10,
     WI_STACK_GUARD = 16 << 10, /* at least; large frames should not step over it */
-    WI_STACK_KEPT = 256, /* so many more than are in use stay warm */
+    WI_STACK_KEPT = 256,       /* so many more than are in use stay warm */
 };
 
 /* size: 0 for the default; rounded up to pages. WEIR_INVALID if it is too large. */

@@ -2,8 +2,11 @@
 #include "stack.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "sanitize.h"
 #include "test.h"
 
 static wi_stack *take_many(wi_stacks *stacks, size_t n)
@@ -192,8 +195,33 @@ TEST(large_stacks_are_mapped_one_by_one)
     EXPECT(wi_stacks_init(&stacks, (size_t)WI_STACK_MAX + 1, NULL) == WEIR_INVALID);
 }
 
+TEST(lack_of_address_space_is_an_error)
+{
+    if (WI_ASAN || WI_TSAN)
+        SKIP("the sanitizers' own shadow needs the address space");
+    wi_stacks stacks;
+    wi_stack one = {0};
+    struct rlimit before;
+    weir_error err;
+    REQUIRE(wi_stacks_init(&stacks, WI_STACK_MAX, NULL) == WEIR_OK);
+    REQUIRE(getrlimit(RLIMIT_AS, &before) == 0);
+    struct rlimit little = {256 << 20, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_AS, &little) == 0);
+    void *large = mmap(NULL, WI_STACK_MAX, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    weir_status status = large == MAP_FAILED ? wi_stack_take(&stacks, &one, &err) : WEIR_OK;
+    setrlimit(RLIMIT_AS, &before);
+    if (large != MAP_FAILED) {
+        munmap(large, WI_STACK_MAX);
+        SKIP("an emulator keeps no such limit");
+    }
+    EXPECT_INT(status, WEIR_NOMEM);
+    EXPECT(strstr(err.text, "stacks of 1073741824 bytes") != NULL);
+    EXPECT(!one.low && !stacks.live);
+    wi_stacks_fini(&stacks);
+}
+
 TESTS(CASE(stacks_do_not_overlap_and_have_guards_between),
       CASE(the_stack_given_back_last_is_taken_first),
       CASE(a_crowd_that_has_gone_gives_its_memory_back), CASE(the_next_best_guard_is_used),
       CASE(a_dead_canary_is_noticed), CASE(mappings_are_left_to_others),
-      CASE(large_stacks_are_mapped_one_by_one))
+      CASE(large_stacks_are_mapped_one_by_one), CASE(lack_of_address_space_is_an_error))

@@ -158,7 +158,7 @@ static weir_status run(child_wait *wait, weir_child_result *result, weir_error *
     if (status != WEIR_OK)
         return status;
     status = wi_op_run(&wait->op, begin, cancel, err);
-    if (!wait->attended)
+    if (!wait->attended) /* there is no loop to be had */
         wi_child_abandon(child);
     if (status == WEIR_OK)
         status = judge(wait, result, err);
@@ -177,6 +177,7 @@ weir_status weir_child_run(const weir_child_options *options, weir_child_result 
     if (options->env && !env)
         return wi_fail_nomem(err);
     child_wait wait = {
+        .op.begins_anyway = true, /* a command that runs by then is ended in order */
         .options =
             {
                 .spawn = {.argv = options->argv, .env = env, .cwd = options->cwd},

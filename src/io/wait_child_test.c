@@ -196,7 +196,8 @@ TEST(it_ends_with_its_task)
 
 TEST(it_may_end_in_order)
 {
-    end_everywhere("trap 'echo bye >$1; exit' TERM; echo up >$1; while :; do sleep 0.01; done",
+    /* builtins alone: a signal that comes while a shell starts something may be lost on it */
+    end_everywhere("trap 'echo bye >$1; exit' TERM; echo up >$1; while :; do :; done",
                    WEIR_SECONDS(50), true);
 }
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 
@@ -110,5 +111,19 @@ def test_the_manual_is_installed(stage):
     commands = {path.stem.removeprefix("cmd_") for path in (SOURCE / "cli").glob("cmd_*.c")}
     pages = {f"weir-{name}.1" for name in commands & {"fetch", "mock", "demo"}}  # the others need none
     assert {"weir.1", "libweir.3"} | pages <= names
+    functions = run("nm", "-D", "--defined-only", str(find(stage, "libweir.so"))).split()
+    functions = {re.sub("@.*", "", word) for word in functions if word.startswith("weir_")}
+    assert len(functions) > 20 and {f"{name}.3" for name in functions} <= names
     completions = {path.name for path in (find(stage, "share")).rglob("*weir*") if path.is_file()}
     assert {"weir.bash", "_weir", "weir.fish"} <= completions
+
+
+def test_each_page_of_a_function_describes_it(stage):
+    folder = find(stage, "libweir.3").parent
+    for page in folder.glob("weir_*.3"):
+        text = page.read_text()
+        if text.startswith(".so "):  # documented together with another
+            text = (folder.parent / text.split()[1]).read_text()
+        assert re.search(rf"^\.Nm {page.stem}\b", text, re.M), page.name
+        assert f".Fo {page.stem}\n" in text, page.name
+        assert re.search(r"^\.Sh DESCRIPTION\n\S", text, re.M), page.name

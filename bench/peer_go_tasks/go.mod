@@ -1,0 +1,3 @@
+module weir.bench/peertasks
+
+go 1.19
