@@ -42,12 +42,12 @@ typedef struct weir_job_options {
     int unordered; /* rows as they finish, not in input order */
 
     /* how many, how fast, how long */
-    int64_t in_flight; /* 0: found while running */
-    int64_t lanes;     /* 0: one per processor */
-    double rate;       /* begun per second (and server); 0: no limit */
-    int64_t timeout;   /* per attempt; negative: none; the default is the kind's */
-    int64_t deadline;  /* for the whole run; 0: none */
-    int64_t memory;    /* for everything buffered; 256 MiB */
+    int64_t in_flight;  /* 0: found while running */
+    int64_t lanes;      /* 0: one per processor */
+    double rate;        /* begun per second (and server); 0: no limit */
+    int64_t timeout;    /* per attempt; negative: none; the default is the kind's */
+    int64_t deadline;   /* for the whole run; 0: none */
+    int64_t memory;     /* for everything buffered; 256 MiB */
     int64_t halt_after; /* end the run after so many failures; 0: it goes on */
 
     /* retries */

@@ -34,9 +34,9 @@ void wi_guard_free(wi_guard *guard);
  * place, -1 if nobody guards it (the guard may be NULL). All three are for any thread.
  */
 int wi_guard_enter(wi_guard *guard, int output);
-void wi_guard_set(wi_guard *guard, int place, pid_t leader);
+void wi_guard_set(wi_guard *guard, int at, pid_t leader);
 
 /* It was not started, or is about to be reaped. */
-void wi_guard_leave(wi_guard *guard, int place);
+void wi_guard_leave(wi_guard *guard, int at);
 
 #endif

@@ -135,7 +135,7 @@ weir_status wi_exec_prepare(const void *job, void *state, wi_item *item, wi_buf 
     weir_status status = expand(exec, x, err);
     if (status == WEIR_OK)
         status = point(exec, x, err);
-    if (status == WEIR_OK && !*x->argv[0])
+    if (status == WEIR_OK && !(x->argv[0] && *x->argv[0]))
         status = wi_fail(err, WEIR_INVALID, "the command's name is empty");
     wi_defer_init(&x->end, on_end);
     wi_buf_puts(origin, "this machine");

@@ -93,10 +93,12 @@ static weir_status set_words(wi_exec *exec, const weir_exec_options *o, weir_err
     wi_buf text = WI_BUF_INIT;
     exec->shell = o->shell;
     exec->words = calloc(o->argv_len + MOST_LISTS, sizeof *exec->words);
+    if (!exec->words)
+        return wi_fail_nomem(err);
     gather_words(o, &text);
     size_t len = text.len;
     wi_buf_append(&text, "", o->shell ? 1 : 0);
-    weir_status status = exec->words ? parse_words(exec, &text, err) : wi_fail_nomem(err);
+    weir_status status = parse_words(exec, &text, err);
     if (status == WEIR_OK && (o->job.input || o->lists_len) && !uses_values(exec)) {
         text.len = len;
         append_values(o, &text);

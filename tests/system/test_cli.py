@@ -297,7 +297,7 @@ def test_every_option_of_the_issue_is_in_the_help(weir):
         assert re.search(rf"(^|\s){re.escape(option)}\b", text, re.M), option
 
 
-@pytest.mark.parametrize("command", ["fetch", "mock", "demo"])
+@pytest.mark.parametrize("command", ["fetch", "exec", "mock", "demo"])
 def test_help_of_a_command(weir, command):
     long, short = weir("help", command), weir(command, "--help")
     assert (long.returncode, short.returncode) == (0, 0)
