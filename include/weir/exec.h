@@ -9,6 +9,10 @@
  *
  * No shell is involved unless asked for: each value is one argument. Commands lead process groups
  * of their own and get none of the program's descriptors but the three standard ones.
+ *
+ * Commands are children of the program, which must not ignore SIGCHLD or wait for children that are
+ * not its own. Beside them the job has another child, which ends them should the program be killed;
+ * that needs libweir from the program's start on, so linked and not opened by dlopen.
  */
 #ifndef WEIR_EXEC_H
 #define WEIR_EXEC_H

@@ -234,9 +234,18 @@ static void forget_output(wi_exec_item *x)
     x->out_kind = x->errors_kind = WI_ABSENT;
 }
 
+/* That was not the command's time, but ours. */
+static void end_pause(wi_exec_item *x)
+{
+    if (x->paused_at)
+        x->begun += wi_loop_clock(wi_lane_loop(x->lane->lane)) - x->paused_at;
+    x->paused_at = 0;
+}
+
 static void end_attempt(wi_exec_item *x)
 {
     wi_lane *lane = x->lane->lane;
+    end_pause(x);
     wi_attempt attempt = {
         .cancelled = x->child.status == WEIR_CANCELLED && !x->timed_out,
         .retry_after = -1,
@@ -261,7 +270,7 @@ static void on_done(wi_child *child)
     x->ended = true;
     wi_timer_fini(&x->limit);
     wi_lane_received(x->lane->lane, child->out.bytes.len + child->errors.bytes.len);
-    if (x->cancelling)
+    if (x->inside)
         wi_defer_set(child->loop, &x->end);
     else
         end_attempt(x);
@@ -279,10 +288,14 @@ static void on_time_over(wi_timer *timer)
 static bool may_grow(wi_child *child, size_t bytes)
 {
     wi_exec_item *x = wi_container_of(child, wi_exec_item, child);
-    if (!wi_lane_may_grow(x->lane->lane, &x->item, bytes))
-        return false;
-    x->charged += bytes;
-    return true;
+    if (wi_lane_may_grow(x->lane->lane, &x->item, bytes)) {
+        x->charged += bytes;
+        return true;
+    }
+    x->paused_at = wi_loop_clock(child->loop);
+    if (x->exec->timeout)
+        wi_timer_clear(&x->limit);
+    return false;
 }
 
 /* Commands inherit niceness from the thread that starts them, and have it from their first moment.
@@ -312,7 +325,7 @@ static void start(void *state, wi_item *item)
     };
     be_nice(lane);
     x->begun = wi_loop_clock(loop);
-    x->timed_out = x->cancelling = false;
+    x->timed_out = x->inside = false;
     weir_status status = WEIR_OK;
     if (exec->timeout && !wi_timer_init(&x->limit, loop, on_time_over))
         status = wi_fail_nomem(&err);
@@ -338,22 +351,26 @@ static void cancel(void *state, wi_item *item)
 {
     (void)state;
     wi_exec_item *x = wi_container_of(item, wi_exec_item, item);
-    x->cancelling = true;
+    x->inside = true;
     if (x->running)
         wi_child_cancel(&x->child);
     if (x->running)
-        x->cancelling = false;
+        x->inside = false;
 }
 
 static void resume(void *state, wi_item *item)
 {
     (void)state;
     wi_exec_item *x = wi_container_of(item, wi_exec_item, item);
-    x->cancelling = true; /* an end from inside here is deferred, too */
+    if (!x->running)
+        return;
+    end_pause(x);
+    if (x->exec->timeout)
+        wi_timer_set(&x->limit, x->begun + x->exec->timeout);
+    x->inside = true;
+    wi_child_resume(&x->child);
     if (x->running)
-        wi_child_resume(&x->child);
-    if (x->running)
-        x->cancelling = false;
+        x->inside = false;
 }
 
 static int64_t hold(void *state)

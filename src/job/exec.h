@@ -56,11 +56,12 @@ typedef struct wi_exec_item {
     const char **env;   /* NULL: the program's own */
     const char *cwd;    /* nullable */
     wi_buf input;
-    wi_timer limit; /* the timeout */
-    wi_defer end;   /* an end that came from inside cancel */
-    int64_t begun;
+    wi_timer limit;    /* the timeout */
+    wi_defer end;      /* an end that came from inside cancel or resume */
+    int64_t begun;     /* later by the time that it stood still for want of memory */
+    int64_t paused_at; /* since when it does; 0: it does not */
     bool timed_out;
-    bool cancelling;
+    bool inside; /* cancel or resume, from where an attempt may not end */
     bool running;
     bool ended;     /* child.how is an attempt's */
     size_t charged; /* bytes of its output, to the budget */

@@ -152,6 +152,17 @@ TEST(little_memory_is_enough)
     EXPECT_INT(run(&o).ok, 9);
 }
 
+/* Each waits longer for its turn than it may take, and sleeps a while then. */
+TEST(standing_still_is_not_the_commands_time)
+{
+    weir_exec_options o = options_for("head -c 1000000 /dev/zero | tr '\\0' {}; sleep 0.5", 6);
+    o.job.memory = 1 << 20;
+    o.job.timeout = 2 * WI_SECOND;
+    weir_job_stats s = run(&o);
+    EXPECT_INT(s.ok, 6);
+    EXPECT(s.elapsed > o.job.timeout);
+}
+
 /* While all but one of them stand still for want of memory. */
 TEST(stopping_ends_what_stands_still)
 {
@@ -319,8 +330,8 @@ __attribute__((constructor)) static void watch(void)
 }
 
 TESTS(CASE(every_end_is_told), CASE(attempts_begin_anew), CASE(little_memory_is_enough),
-      CASE(stopping_ends_what_stands_still), CASE(draining_lets_commands_finish),
-      CASE(freeing_ends_all), CASE(so_many_failures_end_the_run),
-      CASE(holding_back_is_no_standstill),
+      CASE(standing_still_is_not_the_commands_time), CASE(stopping_ends_what_stands_still),
+      CASE(draining_lets_commands_finish), CASE(freeing_ends_all),
+      CASE(so_many_failures_end_the_run), CASE(holding_back_is_no_standstill),
       CASE(what_cannot_be_started_is_retried_if_that_is_wanted), CASE(wrong_options_are_refused),
       CASE(planning_survives_lack_of_memory))
