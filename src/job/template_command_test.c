@@ -137,6 +137,12 @@ TEST(lists_of_arguments)
     scope = (wi_scope){.url = lists};
     EXPECT_STR(expand_with("{}", WI_TEMPLATE_WORD, &scope, NULL), "a/b.c");
     wi_template_free(lists);
+    wi_words nothing = {(const char *const[]){""}, 1};
+    REQUIRE(wi_template_of_lists(&nothing, 1, &lists, &last) == WEIR_OK);
+    scope.url = lists;
+    EXPECT_STR(expand_with("<{}>", WI_TEMPLATE_WORD, &scope, NULL), "<>");
+    EXPECT_STR(expand_with("{}", WI_TEMPLATE_SHELL, &scope, NULL), "''");
+    wi_template_free(lists);
 }
 
 TEST(what_a_value_cannot_be)

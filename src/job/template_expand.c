@@ -86,7 +86,7 @@ static weir_status put_text(const expansion *e, size_t start, const char *bytes,
         break;
     case WI_PLACE_WORD:
     case WI_PLACE_SHELL:
-        if (memchr(bytes, '\0', len))
+        if (len && memchr(bytes, '\0', len))
             return refuse(e, "holds a NUL, which no argument can");
         break;
     case WI_PLACE_RAW:
