@@ -124,7 +124,7 @@ static const command_section exec_sections[] = {
      "  {/}       its last part; {//} the folder before that\n"
      "  {/.}      its last part without extension\n"
      "  {name}    a column of the input; {name.} {name/} {name//} {name/.}\n"
-     "  {1} {2}   the first, second column, or the argument of the first, second list\n"
+     "  {1} {2}   the first, second column, or argument of the lists\n"
      "  {#}       the number of the command, from 1\n"
      "  \\{        a brace where it would be taken for a placeholder\n"
      "\n"
