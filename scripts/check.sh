@@ -53,11 +53,13 @@ clang_build() {
     ninja -C "$build/clang" all meson-test-prereq
 }
 
+# Each header alone, and a program that uses all their macros.
 headers() {
     local header name bad=0
-    for header in include/weir/*.h; do
+    for header in include/weir/*.h tests/system/install_program.c; do
         name=weir/${header##*/}
-        echo "#include \"$name\"" >"$work/alone.c"
+        printf '#include "%s"\nextern int alone;\n' "$name" >"$work/alone.c"
+        [ "${header##*.}" = h ] || cp "$header" "$work/alone.c"
         cp "$work/alone.c" "$work/alone.cc"
         for compiler in gcc clang; do
             "$compiler" -std=c99 -pedantic-errors -Wall -Wextra -Wstrict-prototypes -Werror \
@@ -67,8 +69,10 @@ headers() {
             "$compiler" -std=c++11 -pedantic-errors -Wall -Wextra -Werror \
                 -fsyntax-only -Iinclude "$work/alone.cc" || bad=1
         done
-        grep -qF "\"$name\"" include/weir/weir.h include/weir/meson.build ||
-            grep -qF "'${name##*/}'" include/weir/meson.build ||
+    done
+    for header in include/weir/*.h; do
+        name=weir/${header##*/}
+        grep -qF "'${name##*/}'" include/weir/meson.build ||
             { echo "$name is not installed"; bad=1; }
         [ "$name" = weir/weir.h ] || grep -qF "#include \"$name\"" include/weir/weir.h ||
             { echo "weir/weir.h does not include $name"; bad=1; }

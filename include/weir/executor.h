@@ -27,6 +27,7 @@
 
 #include "weir/error.h"
 #include "weir/future.h"
+#include "weir/options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -157,17 +158,7 @@ typedef struct weir_executor_options {
     int loops;                   /* fibers: threads that run them; 0: one per processor */
 } weir_executor_options;
 
-#ifdef __cplusplus
-#define WEIR_EXECUTOR_OPTIONS_INIT    \
-    {                                 \
-        sizeof(weir_executor_options) \
-    }
-#else
-#define WEIR_EXECUTOR_OPTIONS_INIT            \
-    {                                         \
-        .size = sizeof(weir_executor_options) \
-    }
-#endif
+#define WEIR_EXECUTOR_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_executor_options)
 
 /*
  * Makes an executor. options NULL: WEIR_THREADS with defaults. Starts no worker yet. WEIR_INVALID

@@ -18,6 +18,7 @@
 
 #include "weir/error.h"
 #include "weir/executor.h"
+#include "weir/options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,17 +38,7 @@ typedef struct weir_map_options {
     weir_type result;
 } weir_map_options;
 
-#ifdef __cplusplus
-#define WEIR_MAP_OPTIONS_INIT    \
-    {                            \
-        sizeof(weir_map_options) \
-    }
-#else
-#define WEIR_MAP_OPTIONS_INIT            \
-    {                                    \
-        .size = sizeof(weir_map_options) \
-    }
-#endif
+#define WEIR_MAP_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_map_options)
 
 /*
  * Begins fn(items + i * item_size) for each i below n. The items are the caller's and must stay

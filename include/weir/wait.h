@@ -16,6 +16,7 @@
 
 #include "weir/error.h"
 #include "weir/executor.h"
+#include "weir/options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -95,17 +96,7 @@ typedef struct weir_http_options {
     const char *bearer; /* token */
 } weir_http_options;
 
-#ifdef __cplusplus
-#define WEIR_HTTP_OPTIONS_INIT    \
-    {                             \
-        sizeof(weir_http_options) \
-    }
-#else
-#define WEIR_HTTP_OPTIONS_INIT            \
-    {                                     \
-        .size = sizeof(weir_http_options) \
-    }
-#endif
+#define WEIR_HTTP_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_http_options)
 
 typedef struct weir_http_response weir_http_response;
 
@@ -161,17 +152,7 @@ typedef struct weir_child_options {
     int64_t grace; /* ns between TERM and KILL when it has to end; default 2 s; negative: KILL */
 } weir_child_options;
 
-#ifdef __cplusplus
-#define WEIR_CHILD_OPTIONS_INIT    \
-    {                              \
-        sizeof(weir_child_options) \
-    }
-#else
-#define WEIR_CHILD_OPTIONS_INIT            \
-    {                                      \
-        .size = sizeof(weir_child_options) \
-    }
-#endif
+#define WEIR_CHILD_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_child_options)
 
 typedef struct weir_child_result {
     int exit_code; /* -1: ended by a signal */

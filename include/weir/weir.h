@@ -9,6 +9,7 @@
 
 #include "weir/channel.h"
 #include "weir/error.h"
+#include "weir/exec.h"
 #include "weir/executor.h"
 #include "weir/fetch.h"
 #include "weir/fiber.h"
@@ -16,6 +17,7 @@
 #include "weir/group.h"
 #include "weir/job.h"
 #include "weir/map.h"
+#include "weir/options.h"
 #include "weir/version.h"
 #include "weir/wait.h"
 

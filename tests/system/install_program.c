@@ -21,6 +21,7 @@ static int twice_in_a_process(int n)
     weir_map_options map_options = WEIR_MAP_OPTIONS_INIT;
     weir_http_options http_options = WEIR_HTTP_OPTIONS_INIT;
     weir_child_options child_options = WEIR_CHILD_OPTIONS_INIT;
+    weir_type string = WEIR_TYPE_STRING;
     weir_type number = WEIR_TYPE(int);
     weir_type own_number = WEIR_TYPE_MALLOCED(int);
     weir_executor *executor = NULL;
@@ -30,7 +31,7 @@ static int twice_in_a_process(int n)
     void *result = NULL;
 
     if (map_options.size != sizeof map_options || http_options.size != sizeof http_options ||
-        child_options.size != sizeof child_options)
+        child_options.size != sizeof child_options || string.measure("weir") != 5)
         exit(1);
     memset(&task, 0, sizeof task);
     task.fn = twice;
