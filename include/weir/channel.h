@@ -26,11 +26,11 @@ typedef struct weir_channel weir_channel;
  */
 weir_status weir_channel_new(size_t capacity, weir_channel **out, weir_error *err);
 
-/* One reference more; returns the channel. */
+/* Takes one reference more; returns the channel. */
 weir_channel *weir_channel_ref(weir_channel *channel);
 
-/* One reference less; the last frees it. Values still inside are lost, so close and drain it first.
- * NULL is fine. */
+/* Gives one reference back; the last frees it. Values still inside are lost, so close and drain it
+ * first. NULL is fine. */
 void weir_channel_unref(weir_channel *channel);
 
 /* Sends a value, after waiting for room if there is none. WEIR_CLOSED: the channel is closed, and

@@ -175,8 +175,8 @@ weir_status weir_executor_new(const weir_executor_options *options, weir_executo
                               weir_error *err);
 
 /*
- * Shuts it down, waits for all that was submitted, and frees it. Not from one of its own tasks. The
- * futures it gave live on. NULL is fine.
+ * Shuts an executor down, waits for all that was submitted, and frees it. Not from one of its own
+ * tasks. The futures it gave live on. NULL is fine.
  */
 void weir_executor_free(weir_executor *executor);
 
@@ -229,7 +229,7 @@ typedef struct weir_executor_stats {
  */
 void weir_executor_stats_get(weir_executor *executor, weir_executor_stats *stats);
 
-/* The name of a kind: "inline", "threads", "fibers", "processes". Any thread; static storage. */
+/* Names a kind: "inline", "threads", "fibers", "processes". Any thread; static storage. */
 const char *weir_executor_kind_name(weir_executor_kind kind);
 
 #ifdef __cplusplus

@@ -154,13 +154,14 @@ weir_status weir_as_completed(weir_future *const *futures, size_t n, int64_t tim
                               weir_completions **out, weir_error *err);
 
 /*
- * Waits for the next one. WEIR_OK: *future is over (the iterator's reference; take your own to keep
- * it). WEIR_END: all were handed out. WEIR_TIMEDOUT: the deadline passed before the next came.
+ * Waits for the next future that is over. WEIR_OK: *future is it (the iterator's reference; take
+ * your own to keep it). WEIR_END: all were handed out. WEIR_TIMEDOUT: the deadline passed before
+ * the next came.
  */
 weir_status weir_completions_next(weir_completions *completions, weir_future **future,
                                   weir_error *err);
 
-/* Frees the iterator; cancels nothing. NULL is fine. */
+/* Frees an iterator over futures; cancels nothing. NULL is fine. */
 void weir_completions_free(weir_completions *completions);
 
 #ifdef __cplusplus
