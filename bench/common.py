@@ -202,7 +202,11 @@ class Bench:
         if one in runs and other in runs:
             pairs = zip(runs[one], runs[other])
             value = statistics.median(getattr(a, of) / getattr(b, of) for a, b in pairs)
-            how = {"per_processor": ", by processor time", "peak_kb": ", peak memory"}.get(of, "")
+            how = {
+                "per_processor": ", by processor time",
+                "processor": ", processor time",
+                "peak_kb": ", peak memory",
+            }.get(of, "")
             self.figure(name, f"{one} ÷ {other}{how}", value, "×", bound=bound, at_least=at_least)
 
     def better(self, runs, label, *labels):

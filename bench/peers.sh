@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets up what weir is measured against, from packages: nginx as the server; wrk, Go's net/http,
-# aiohttp on uvloop and a bare libcurl loop as the peers of weir fetch; Go's channels, libuv and
-# Python as those of the executors. Everything built here goes to build/bench. What is there already
+# aiohttp on uvloop and a bare libcurl loop as the peers of weir fetch; GNU parallel as that of weir
+# exec; Go's channels, libuv and Python as those of the executors. Everything built here goes to build/bench. What is there already
 # is left alone; a peer that cannot be set up is named and skipped.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -12,6 +12,11 @@ failed=
 
 have() {
     command -v "$1" >/dev/null 2>&1
+}
+
+# Another program of that name comes with moreutils.
+gnu_parallel() {
+    parallel --version 2>/dev/null | grep -q '^GNU parallel'
 }
 
 missing() {
@@ -27,6 +32,7 @@ as_root() {
 packages=
 have nginx || [ -x /usr/sbin/nginx ] || packages="$packages nginx-light"
 have wrk || packages="$packages wrk"
+gnu_parallel || packages="$packages parallel"
 have go || packages="$packages golang-go"
 have cc || packages="$packages gcc libc6-dev"
 pkg-config --exists libcurl 2>/dev/null || packages="$packages pkg-config libcurl4-openssl-dev"
@@ -73,4 +79,5 @@ if ! $out/venv/bin/python -c 'import aiohttp, uvloop' 2>/dev/null; then
 fi
 
 have wrk || missing wrk "not installed"
+gnu_parallel || missing parallel "not installed"
 [ -z "$failed" ] || echo "peers: the bench goes on without:$failed" >&2

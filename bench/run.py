@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import measure_exec
 import measure_fetch
 import measure_tasks
 from common import HERE, OUT, PYTHON, TOOLS, WEIR, Bench, Failed, say
@@ -25,6 +26,8 @@ BENCHMARKS = {
     "waits": measure_fetch.waits,
     "memory": measure_fetch.memory,
     "startup": measure_fetch.startup,
+    "commands": measure_exec.commands,
+    "one-command": measure_exec.one_command,
     "sleeps": measure_tasks.sleeps,
     "crowd": measure_tasks.crowd,
     "noop": measure_tasks.noop,
@@ -69,6 +72,8 @@ def machine():
         "aiohttp, uvloop": f"{aiohttp}, {uvloop}, Python {first_line(str(PYTHON), '-V')[7:]}",
         "Go": first_line("go", "env", "GOVERSION"),
         "wrk": first_line("wrk", "-v").split("[")[0].strip(),
+        "GNU parallel": first_line("parallel", "--version").rpartition(" ")[2],
+        "xargs": first_line("xargs", "--version").rpartition(" ")[2],
         "libuv": first_line("pkg-config", "--modversion", "libuv"),
     }
 

@@ -85,11 +85,11 @@ static weir_status new_job(const demo *d, const demo_round *round, weir_job **jo
         .size = sizeof options,
         .urls = urls,
         .urls_len = 1,
-        .in_flight = round->in_flight ? round->in_flight : d->args->products,
-        .timeout = d->args->latency + 30 * UNITS_SEC,
-        .retries = -1,
-        .output = last ? d->args->output : NULL,
-        .write = last ? NULL : discard,
+        .job = {.in_flight = round->in_flight ? round->in_flight : d->args->products,
+                .timeout = d->args->latency + 30 * UNITS_SEC,
+                .retries = -1,
+                .output = last ? d->args->output : NULL,
+                .write = last ? NULL : discard},
     };
     return weir_fetch_new(&options, job, err);
 }
@@ -166,7 +166,7 @@ static int play(demo *d, const demo_round *round)
     progress_init(&r.progress, term_can_redraw(STDERR_FILENO) ? PROGRESS_LIVE : PROGRESS_NONE, 0,
                   style);
     weir_status status = run_job(&r, job, &err);
-    summary s = {.signal = r.signal, .output = d->args->output};
+    summary s = {.nouns = &fetch_nouns, .signal = r.signal, .output = d->args->output};
     summary_collect(&s, job);
     int code = summary_exit_code(status, &s.stats, r.signal);
     /* the first round is the long one: Ctrl-C skips it, and ends the demo in any other */

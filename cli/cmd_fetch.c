@@ -9,40 +9,20 @@
 #include "weir/fetch.h"
 
 #include "commands.h"
-#include "plan.h"
-#include "run.h"
-#include "summary.h"
+#include "job_args.h"
 #include "units.h"
 
-#define MAX_DATA ((size_t)64 << 20)   /* of a body read from a file */
-#define MAX_PLANNED INT64_C(10000000) /* items that --dry-run looks at */
-#define DAY (86400 * UNITS_SEC)
-
-typedef enum progress_choice {
-    PROGRESS_CHOICE_AUTO,
-    PROGRESS_CHOICE_PLAIN,
-    PROGRESS_CHOICE_NONE
-} progress_choice;
+#define MAX_DATA ((size_t)64 << 20) /* of a body read from a file */
 
 typedef struct fetch_args {
+    job_args job; /* the first, for the common options */
     weir_fetch_options fetch;
     string_list urls;
     string_list headers;
     char *data; /* the body, if it was read from a file; owned */
     bool data_from_stdin;
     const char *bearer_env;
-    int64_t retries;  /* as given: 0 is none */
-    int input_format; /* choices; the first is "auto" */
-    int format;
-    int progress;
-    int color;
-    int quiet;
-    int dry_run;
 } fetch_args;
-
-static const char *const input_formats[] = {"auto", "csv", "tsv", "ndjson", "lines", NULL};
-static const char *const formats[] = {"auto", "ndjson", "csv", NULL};
-static const char *const progress_choices[] = {"auto", "plain", "none", NULL};
 
 /* Reads a file whole; `why` says what is wrong with it. */
 static char *read_whole(const char *path, size_t *len, char *why, size_t why_size)
@@ -139,40 +119,21 @@ static const option fetch_options[] = {
      .help = "send a body as it is, nothing filled in"},
 
     OPTION_GROUP("Input, one request for each row"),
-    {.name = "input", .letter = 'i', .arg = "FILE", .kind = OPTION_STRING, AT(fetch.input),
-     .help = "rows for the templates; - is standard input",
-     .more = "CSV and TSV have a header that names the columns, NDJSON has an object on each line, "
-             "and of plain lines the column is called line. gzip and zstd are recognised. The "
-             "input is read as it is needed, so it may be endless. Without a URL, the column url "
-             "or the line itself is one."},
-    {.name = "input-format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(input_format),
-     .choices = input_formats, .help = "as csv, tsv, ndjson or lines (default by suffix)"},
-    {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_row), .min = 1024,
-     .max = INT64_C(1) << 30, .help = "longest row accepted (default 16M)"},
+    JOB_OPTIONS_INPUT,
 
     OPTION_GROUP("Output, one row for each request"),
-    {.name = "output", .letter = 'o', .arg = "FILE", .kind = OPTION_STRING, AT(fetch.output),
-     .help = "write rows there (default standard output)",
-     .more = "The file appears under its name when the run is complete."},
-    {.name = "format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(format), .choices = formats,
-     .help = "as ndjson or csv (default by suffix)",
-     .more = "CSV has no escapes: in files and pipes every byte stays as it is. Where its rows go to "
-             "a terminal, control characters are shown as \\x1B or \\n."},
-    {.name = "errors", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.errors),
-     .help = "write failed rows there, not to the others"},
+    JOB_OPTIONS_OUTPUT,
     {.name = "save", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.save),
      .help = "each good body to a file, as 'dir/{id}.json'",
      .more = "Columns are filled in as one harmless part of a name: no data leads out of the "
              "folder."},
-    {.name = "unordered", .kind = OPTION_FLAG, AT(fetch.unordered), .negatable = true,
-     .help = "rows as they finish, not in input order"},
     {.name = "headers", .kind = OPTION_FLAG, AT(fetch.with_headers), .negatable = true,
      .help = "add the response headers to the rows"},
     {.name = "no-body", .kind = OPTION_FLAG, AT(fetch.no_body),
      .help = "leave the body out of the rows"},
 
     OPTION_GROUP("How many, how fast, how long"),
-    {.name = "jobs", .letter = 'j', .arg = "N|auto", .kind = OPTION_COUNT, AT(fetch.in_flight),
+    {.name = "jobs", .letter = 'j', .arg = "N|auto", .kind = OPTION_COUNT, AT_JOB(options.in_flight),
      .min = 1, .max = 1000000, .word = "auto", .word_value = 0,
      .help = "requests in flight (default auto: found)",
      .more = "With `auto` the number grows while that brings more answers, and is halved when a "
@@ -180,31 +141,22 @@ static const option fetch_options[] = {
              "for may be one more than that."},
     {.name = "per-host", .arg = "N", .kind = OPTION_COUNT, AT(fetch.per_host), .min = 1,
      .max = 1000000, .help = "at most so many in flight to one server"},
-    {.name = "rate", .arg = "N/s|m|h", .kind = OPTION_RATE, AT(fetch.rate),
+    {.name = "rate", .arg = "N/s|m|h", .kind = OPTION_RATE, AT_JOB(options.rate),
      .help = "start at most so many: 100/s, 30/m, per server",
      .more = "A bare number is per second."},
-    {.name = "timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.timeout), .min = UNITS_MS,
-     .max = DAY, .word = "none", .word_value = -1,
+    {.name = "timeout", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(options.timeout), .min = UNITS_MS,
+     .max = JOB_DAY, .word = "none", .word_value = -1,
      .help = "limit for each attempt, or none (default 30s)"},
     {.name = "connect-timeout", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.connect_timeout),
-     .min = UNITS_MS, .max = DAY, .help = "limit for making a connection (default 10s)"},
-    {.name = "deadline", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.deadline),
-     .min = UNITS_MS, .max = 365 * DAY, .help = "limit for the whole run",
-     .more = "What is in flight then is cancelled, and what has not begun is not started."},
+     .min = UNITS_MS, .max = JOB_DAY, .help = "limit for making a connection (default 10s)"},
     {.name = "max-body", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_body), .min = 1,
      .max = INT64_C(1) << 40, .help = "longest body accepted (default 64M)"},
-    {.name = "memory", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.memory), .min = 1 << 20,
-     .max = INT64_C(1) << 40, .help = "limit for all that is buffered (default 256M)",
-     .more = "When it is full, no request begins until rows have been written."},
-    {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT(fetch.lanes), .min = 1, .max = 256,
-     .help = "threads that do the work (default: processors)"},
-    {.name = "fail-fast", .kind = OPTION_FLAG, AT(fetch.fail_fast), .negatable = true,
-     .help = "end the run with the first failure"},
+    JOB_OPTIONS_PACE,
 
     OPTION_GROUP("Retries"),
-    {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT(retries), .min = 0, .max = 100,
+    {.name = "retry", .arg = "N", .kind = OPTION_COUNT, AT_JOB(retries), .min = 0, .max = 100,
      .help = "attempts beyond the first (default 3)"},
-    {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT(fetch.retry_on),
+    {.name = "retry-on", .arg = "LIST", .kind = OPTION_STRING, AT_JOB(options.retry_on),
      .help = "what is worth a retry, as 429,5xx,timeout",
      .more = "Statuses (`500`, `502-504`, `5xx`) and the words timeout, connect, reset, resolve, "
              "tls, truncated and protocol; `none`, `all` or `default`; a minus takes something "
@@ -213,14 +165,9 @@ static const option fetch_options[] = {
     {.name = "retry-unsafe", .kind = OPTION_FLAG, AT(fetch.retry_unsafe), .negatable = true,
      .help = "also repeat POST and PATCH",
      .more = "They may have had their effect although no answer came."},
-    {.name = "retry-delay", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_delay),
-     .min = UNITS_MS, .max = DAY, .help = "first pause, at most; doubles (default 250ms)",
-     .more = "The pause is chosen at random from nothing to that, so that many clients don't come "
-             "back at the same moment."},
-    {.name = "retry-max-delay", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_max_delay),
-     .min = UNITS_MS, .max = DAY, .help = "longest pause (default 30s)"},
+    JOB_OPTIONS_RETRY,
     {.name = "retry-after-max", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_after_max),
-     .min = UNITS_MS, .max = DAY, .help = "longest Retry-After that is obeyed (default 5m)",
+     .min = UNITS_MS, .max = JOB_DAY, .help = "longest Retry-After that is obeyed (default 5m)",
      .more = "A server's Retry-After holds back all requests to it."},
 
     OPTION_GROUP("HTTP"),
@@ -252,16 +199,7 @@ static const option fetch_options[] = {
     {.name = "http1.1", .kind = OPTION_FLAG, AT(fetch.http1_only), .negatable = true,
      .help = "never HTTP/2"},
 
-    OPTION_GROUP("The run"),
-    {.name = "dry-run", .kind = OPTION_FLAG, AT(dry_run), .help = "print the plan, send nothing"},
-    {.name = "progress", .arg = "WHEN", .kind = OPTION_CHOICE, AT(progress),
-     .choices = progress_choices, .help = "show progress: auto, plain (lines) or none",
-     .more = "With `auto` a line is drawn when standard error is a terminal, and the rows don't go "
-             "to it as well."},
-    {.name = "color", .arg = "WHEN", .kind = OPTION_CHOICE, AT(color), .choices = term_color_choices,
-     .help = "use color: auto, always or never"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT(quiet), .negatable = true,
-     .help = "no progress; a summary only of failures"},
+    JOB_OPTIONS_RUN,
     OPTION_END,
 };
 /* clang-format on */
@@ -295,19 +233,16 @@ static const command_section fetch_sections[] = {
      "  \\{ \\} \\\\       the characters themselves\n"
      "\n"
      "Headers, bodies and paths have columns too, but no ranges: {#1} is what the URL's first "
-     "range or list stood at. In a body, braces that hold nothing of this kind are text."},
+     "range or list stood at. In a body, braces that hold nothing of this kind are text.\n"
+     "\n"
+     "Without a URL, the input's column url, or its lines, are the URLs."},
     {"Rows",
      "A row holds the columns of the input as they came, then url, status, attempts, elapsed_ms, "
      "error and body. A JSON body is embedded as JSON, text is a string, and anything else is "
      "base64, which body_encoding says. An input column of one of these names is prefixed with "
      "input_. A request that fails has a row too, with its reason in error."},
-    {"Ctrl-C",
-     "The first Ctrl-C begins no new requests and finishes those in flight; the second cancels "
-     "those too; the third ends the process where it stands."},
-    {"Exit status", "  0    every request is ok, or the reader of the rows went away\n"
-                    "  1    some failed, were cancelled or not started\n"
-                    "  2    the job could not run\n"
-                    "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"},
+    JOB_SECTION_CTRL_C,
+    JOB_SECTION_EXIT,
     {"Environment",
      "NO_COLOR, if not empty, stands for `--color never`. http_proxy, https_proxy, all_proxy and "
      "no_proxy choose a proxy."},
@@ -329,13 +264,12 @@ static int complete_options(fetch_args *args)
     f->urls_len = args->urls.len;
     f->headers = args->headers.items;
     f->headers_len = args->headers.len;
-    f->retries = args->retries ? args->retries : -1;
-    f->input_format = args->input_format ? input_formats[args->input_format] : NULL;
-    f->format = args->format ? formats[args->format] : NULL;
-    if (!f->urls_len && !f->input)
+    job_args_complete(&args->job);
+    f->job = args->job.options;
+    if (!f->urls_len && !f->job.input)
         return command_fail(&cmd_fetch, "nothing to fetch: give a URL, or rows with -i FILE. "
                                         "See weir fetch --help.");
-    if (args->data_from_stdin && f->input && strcmp(f->input, "-") == 0)
+    if (args->data_from_stdin && f->job.input && strcmp(f->job.input, "-") == 0)
         return command_fail(&cmd_fetch, "-i - and -d @- cannot both read standard input");
     if (args->bearer_env && !(f->bearer = getenv(args->bearer_env))) {
         char shown[96];
@@ -345,61 +279,11 @@ static int complete_options(fetch_args *args)
     return 0;
 }
 
-static bool is_stdout(const char *path)
-{
-    return !path || strcmp(path, "-") == 0;
-}
-
-static progress_kind choose_progress(const fetch_args *args)
-{
-    if (args->quiet || args->progress == PROGRESS_CHOICE_NONE)
-        return PROGRESS_NONE;
-    if (args->progress == PROGRESS_CHOICE_PLAIN)
-        return PROGRESS_PLAIN;
-    /* rows on the same terminal show progress enough, and would run through the line */
-    if (!term_can_redraw(STDERR_FILENO) || (is_stdout(args->fetch.output) && isatty(STDOUT_FILENO)))
-        return PROGRESS_NONE;
-    return PROGRESS_LIVE;
-}
-
-static int plan(const fetch_args *args, weir_job *job)
-{
-    weir_error err;
-    weir_job_plan plan;
-    if (weir_job_plan_make(job, MAX_PLANNED, &plan, &err) != WEIR_OK)
-        return command_fail(&cmd_fetch, "%s", err.text);
-    const plan_files files = {args->fetch.output, args->fetch.errors, args->fetch.save};
-    plan_print(stdout, &plan, &files, term_style_for(args->color, STDOUT_FILENO));
-    return output_finish(&cmd_fetch);
-}
-
-static int run_and_tell(const fetch_args *args, weir_job *job)
-{
-    weir_error err;
-    const term_style *style = term_style_for(args->color, STDERR_FILENO);
-    run r = {.style = style, .quiet = args->quiet};
-    progress_init(&r.progress, choose_progress(args), args->fetch.lanes, style);
-    weir_status status = run_job(&r, job, &err);
-    summary s = {.signal = r.signal,
-                 .output = args->fetch.output,
-                 .errors = args->fetch.errors,
-                 .save = args->fetch.save};
-    summary_collect(&s, job);
-    int code = summary_exit_code(status, &s.stats, r.signal);
-    if (s.stats.end == WEIR_JOB_END_CLOSED)
-        return code;
-    r.quiet = args->quiet && code == 0; /* but where the rows are must be known */
-    run_notes(&r, job);
-    if (!r.quiet)
-        summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
-    if (status != WEIR_OK)
-        command_fail(&cmd_fetch, "%s", err.text);
-    return code;
-}
+const job_nouns fetch_nouns = {"request", "requests", "sent", "received", "server", "servers"};
 
 static int fetch_run(int argc, char **argv)
 {
-    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT, .retries = 3};
+    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT, .job = {.retries = 3}};
     weir_error err;
     weir_job *job = NULL;
     int code;
@@ -408,9 +292,10 @@ static int fetch_run(int argc, char **argv)
         if (weir_fetch_new(&args.fetch, &job, &err) != WEIR_OK)
             code = command_fail(&cmd_fetch, "%s", err.text);
         else
-            code = args.dry_run ? plan(&args, job) : run_and_tell(&args, job);
+            code =
+                job_args_run(&cmd_fetch, &args.job,
+                             &(job_telling){.nouns = &fetch_nouns, .save = args.fetch.save}, job);
     }
-    weir_job_free(job);
     free(args.data);
     options_free(&cmd_fetch, &args);
     return code;

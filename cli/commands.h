@@ -2,14 +2,18 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
+#include "nouns.h"
 #include "options.h"
 
 extern const command cmd_completion;
 extern const command cmd_demo;
+extern const command cmd_exec;
 extern const command cmd_fetch;
 extern const command cmd_help;
 extern const command cmd_mock;
 extern const command cmd_version;
+
+extern const job_nouns fetch_nouns; /* of demo, too */
 
 /* What stands before a command. */
 typedef struct program_args {

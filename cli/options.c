@@ -377,14 +377,16 @@ options_result options_read(const command *cmd, void *args, int argc, char **arg
     bool help = false, ended = false, fine = true;
     for (int i = 1; i < argc && fine && !help; i++) {
         char *text = argv[i];
-        if (ended || text[0] != '-' || !text[1])
+        if (ended || text[0] != '-' || !text[1]) {
             fine = read_operand(&r, text);
-        else if (strcmp(text, "--") == 0)
+            ended = ended || cmd->operands_end_options;
+        } else if (strcmp(text, "--") == 0) {
             ended = true;
-        else if (text[1] == '-')
+        } else if (text[1] == '-') {
             fine = read_long(&r, argc, argv, &i, &help);
-        else
+        } else {
             fine = read_letters(&r, argc, argv, &i, &help);
+        }
     }
     return help ? OPTIONS_HELP : fine ? OPTIONS_OK : OPTIONS_BAD;
 }

@@ -114,6 +114,7 @@ typedef struct command {
     size_t operands_offset;          /* of a string_list, if takes_operands */
     const char *words; /* its operands, if they are chosen from a few; NULL: they are not */
     bool takes_operands;
+    bool operands_end_options; /* what follows the first is an operand too, dashes or not */
     bool (*operand_is_secret)(const char *operand); /* wiped from argv then; NULL: none is */
     bool man;                          /* has a man page of its own, named in the others */
     bool hidden;                       /* not in lists */

@@ -6,14 +6,18 @@
 
 #include "units.h"
 
-static void print_requests(FILE *out, const weir_job_plan *p, const term_style *style)
+static void print_items(FILE *out, const weir_job_plan *p, const job_nouns *nouns,
+                        const term_style *style)
 {
     units_text items, origins;
     bool open = p->items < 0;
     int64_t n = open ? p->counted : p->items;
-    fprintf(out, "%s%s%s %s%s to %s %s, none sent\n", style->bold, open ? "more than " : "",
-            units_count(&items, n), n == 1 ? "request" : "requests", style->reset,
-            units_count(&origins, p->origins), p->origins == 1 ? "server" : "servers");
+    fprintf(out, "%s%s%s %s%s", style->bold, open ? "more than " : "", units_count(&items, n),
+            n == 1 ? nouns->one : nouns->many, style->reset);
+    if (nouns->server)
+        fprintf(out, " to %s %s", units_count(&origins, p->origins),
+                p->origins == 1 ? nouns->server : nouns->servers);
+    fprintf(out, ", none %s\n", nouns->started);
     for (size_t i = 0; i < p->examples_len; i++)
         fprintf(out, "  %s\n", p->examples[i]);
     if (n > (int64_t)p->examples_len && p->examples_len)
@@ -31,18 +35,20 @@ static void print_file(FILE *out, const char *word, const char *path)
             strcmp(path, "-") != 0 ? term_escape(shown, sizeof shown, path) : "standard output");
 }
 
-void plan_print(FILE *out, const weir_job_plan *p, const plan_files *files, const term_style *style)
+void plan_print(FILE *out, const weir_job_plan *p, const job_nouns *nouns, const plan_files *files,
+                const term_style *style)
 {
     units_text a, b;
-    print_requests(out, p, style);
+    print_items(out, p, nouns, style);
     fprintf(out, "in flight    %s%s\n", p->limit_is_found ? "found while running, at most " : "",
             units_count(&a, p->limit));
     fprintf(out, "lanes        %s\n", units_count(&a, p->lanes));
     fprintf(out, "descriptors  %s needed, %s allowed\n", units_count(&a, p->descriptors_needed),
             units_count(&b, p->descriptors_allowed));
     if (p->rate > 0)
-        fprintf(out, "rate         %s to each server\nshortest     %s at that rate\n",
-                units_rate(&a, p->rate), units_time(&b, p->shortest));
+        fprintf(out, "rate         %s%s%s\nshortest     %s at that rate\n", units_rate(&a, p->rate),
+                nouns->server ? " to each " : "", nouns->server ? nouns->server : "",
+                units_time(&b, p->shortest));
     else
         fputs("rate         not limited\n", out);
     print_file(out, "rows", files->output ? files->output : "-");

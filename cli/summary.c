@@ -73,12 +73,13 @@ static void print_term(FILE *out, const char **sign, int64_t n, const char *styl
     *sign = " + ";
 }
 
-static void print_equation(FILE *out, const weir_job_stats *s, const term_style *style)
+static void print_equation(FILE *out, const job_nouns *nouns, const weir_job_stats *s,
+                           const term_style *style)
 {
     units_text count;
     const char *sign = " = ";
     fprintf(out, "%s%s %s%s", style->bold, units_count(&count, s->input),
-            plural(s->input, "request", "requests"), style->reset);
+            plural(s->input, nouns->one, nouns->many), style->reset);
     if (s->input > 0 && s->ok == s->input) {
         fprintf(out, ", %s%s%s", style->green, s->input == 1 ? "ok" : "all ok", style->reset);
     } else {
@@ -92,11 +93,22 @@ static void print_equation(FILE *out, const weir_job_stats *s, const term_style 
     fputc('\n', out);
 }
 
+/* So many that the run was to end. */
+static const char *failures(const summary *s, char *text, size_t size)
+{
+    units_text count;
+    if (s->halt_after <= 1)
+        return "the first failure (--fail-fast)";
+    snprintf(text, size, "%s failures (--halt-after)", units_count(&count, s->halt_after));
+    return text;
+}
+
 /* Why the run ended before its input did, if so. */
 static void print_end(FILE *out, const summary *s, const term_style *style)
 {
+    char text[UNITS_SIZE + 32];
     const char *why = s->stats.end == WEIR_JOB_END_DEADLINE   ? "the deadline passed"
-                      : s->stats.end == WEIR_JOB_END_FAILFAST ? "the first failure (--fail-fast)"
+                      : s->stats.end == WEIR_JOB_END_FAILFAST ? failures(s, text, sizeof text)
                       : s->stats.end == WEIR_JOB_END_CLOSED   ? "the reader of the rows went away"
                       : s->stats.end == WEIR_JOB_END_STOPPED  ? ""
                                                               : NULL;
@@ -155,7 +167,7 @@ static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *
         fputc('\n', out);
 }
 
-static void print_details(FILE *out, const weir_job_stats *s)
+static void print_details(FILE *out, const job_nouns *nouns, const weir_job_stats *s)
 {
     units_text a, b, rate;
     int64_t done = s->ok + s->failed;
@@ -167,14 +179,14 @@ static void print_details(FILE *out, const weir_job_stats *s)
     if (s->elapsed > 0 && done)
         fprintf(out, ", %s", units_rate(&rate, (double)done * 1e9 / (double)s->elapsed));
     if (s->bytes)
-        fprintf(out, ", %s received", units_bytes(&a, s->bytes));
+        fprintf(out, ", %s %s", units_bytes(&a, s->bytes), nouns->received);
     fputc('\n', out);
     if (s->retries)
         fprintf(out, "%s %s%s", units_count(&a, s->retries), plural(s->retries, "retry", "retries"),
                 s->retries_refused ? ", " : "\n");
     if (s->retries_refused)
-        fprintf(out, "%s more not made: too large a share of requests failed\n",
-                units_count(&a, s->retries_refused));
+        fprintf(out, "%s more not made: too large a share of %s failed\n",
+                units_count(&a, s->retries_refused), nouns->many);
 }
 
 /* Where things are, unless they went past on standard output. */
@@ -203,10 +215,10 @@ static void print_places(FILE *out, const summary *s)
 void summary_print(FILE *out, const summary *s, const term_style *style, int width)
 {
     print_end(out, s, style);
-    print_equation(out, &s->stats, style);
+    print_equation(out, s->nouns, &s->stats, style);
     print_reasons(out, s, style, width);
     print_overlap(out, &s->stats, style);
-    print_details(out, &s->stats);
+    print_details(out, s->nouns, &s->stats);
     print_places(out, s);
 }
 

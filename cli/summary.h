@@ -14,17 +14,20 @@
 
 #include "weir/job.h"
 
+#include "nouns.h"
 #include "term.h"
 
 enum { SUMMARY_REASONS = 8 };
 
 typedef struct summary {
+    const job_nouns *nouns;
     weir_job_stats stats;
     weir_job_reason reasons[SUMMARY_REASONS]; /* the most frequent */
     size_t reasons_len;
     int64_t other_reasons;  /* how many there are beside those */
     int64_t other_failures; /* and how many items they stand for */
     int signal;             /* that stopped the run, or 0 */
+    int64_t halt_after;     /* the failure that ends a run, or 0 */
     const char *output;     /* where the rows went; NULL: standard output */
     const char *errors;     /* where the failed ones went; NULL: the same */
     const char *save;       /* where the bodies went; NULL: nowhere else */

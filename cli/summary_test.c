@@ -6,6 +6,9 @@
 #include "test.h"
 #include "units.h"
 
+static const job_nouns requests = {"request", "requests", "sent", "received", "server", "servers"};
+static const job_nouns commands_run = {"command", "commands", "run", "printed", NULL, NULL};
+
 static char text[4096];
 
 static const char *printed(const summary *s, int width)
@@ -18,7 +21,8 @@ static const char *printed(const summary *s, int width)
 
 static summary experiment(void)
 {
-    return (summary){.stats = {.phase = WEIR_JOB_DONE,
+    return (summary){.nouns = &requests,
+                     .stats = {.phase = WEIR_JOB_DONE,
                                .end = WEIR_JOB_END_COMPLETE,
                                .input = 200,
                                .total = 200,
@@ -72,9 +76,10 @@ TEST(accounts_for_every_item_and_reason)
 
 TEST(leaves_out_what_did_not_happen)
 {
-    summary s = {.stats = {.end = WEIR_JOB_END_COMPLETE, .input_ended = 1}};
+    summary s = {.nouns = &requests, .stats = {.end = WEIR_JOB_END_COMPLETE, .input_ended = 1}};
     EXPECT_STR(printed(&s, 80), "0 requests: the input is empty\n");
-    s = (summary){.stats = {.end = WEIR_JOB_END_COMPLETE,
+    s = (summary){.nouns = &requests,
+                  .stats = {.end = WEIR_JOB_END_COMPLETE,
                             .input = 1,
                             .input_ended = 1,
                             .ok = 1,
@@ -90,6 +95,18 @@ TEST(leaves_out_what_did_not_happen)
                                 "p50 1.00 s, p99 1.00 s, at most 1 in flight, 1/s\n");
 }
 
+TEST(calls_things_by_their_names)
+{
+    summary s = experiment();
+    s.nouns = &commands_run;
+    s.stats.retries_refused = 2;
+    printed(&s, 80);
+    EXPECT(strstr(text, "200 commands, all ok\n"));
+    EXPECT(strstr(text, "84.0 kB printed\n"));
+    EXPECT(strstr(text, "too large a share of commands failed\n"));
+    EXPECT(!strstr(text, "request") && !strstr(text, "received"));
+}
+
 TEST(says_how_it_was_stopped)
 {
     summary s = experiment();
@@ -103,6 +120,10 @@ TEST(says_how_it_was_stopped)
     EXPECT(strstr(printed(&s, 80), "stopped early\n"));
     s.stats.end = WEIR_JOB_END_FAILFAST;
     EXPECT(strstr(printed(&s, 80), "stopped early: the first failure (--fail-fast)\n"));
+    s.halt_after = 1;
+    EXPECT(strstr(printed(&s, 80), "stopped early: the first failure (--fail-fast)\n"));
+    s.halt_after = 1000;
+    EXPECT(strstr(printed(&s, 80), "stopped early: 1,000 failures (--halt-after)\n"));
 }
 
 TEST(cuts_long_examples_to_the_terminal)
@@ -144,5 +165,6 @@ TEST(keeps_the_exit_codes)
 }
 
 TESTS(CASE(tells_a_good_run), CASE(accounts_for_every_item_and_reason),
-      CASE(leaves_out_what_did_not_happen), CASE(says_how_it_was_stopped),
-      CASE(cuts_long_examples_to_the_terminal), CASE(escapes_paths), CASE(keeps_the_exit_codes))
+      CASE(leaves_out_what_did_not_happen), CASE(calls_things_by_their_names),
+      CASE(says_how_it_was_stopped), CASE(cuts_long_examples_to_the_terminal), CASE(escapes_paths),
+      CASE(keeps_the_exit_codes))

@@ -34,8 +34,8 @@ int main(int argc, char **argv)
     weir_fetch_options options = WEIR_FETCH_OPTIONS_INIT;
     options.urls = &url;
     options.urls_len = 1;
-    options.write = take_rows;
-    options.write_arg = &rows;
+    options.job.write = take_rows;
+    options.job.write_arg = &rows;
 
     weir_job *job = NULL;
     weir_error err;

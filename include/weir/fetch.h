@@ -21,16 +21,13 @@
 extern "C" {
 #endif
 
-/* Takes a piece of the output; non-zero ends the job as a broken pipe would. The writer thread
- * calls it, never two at a time. */
-typedef int (*weir_write_fn)(void *arg, const char *bytes, size_t len);
-
 /*
  * Zero means the default everywhere. Strings are copied by weir_fetch_new. Times are nanoseconds,
  * sizes bytes.
  */
 typedef struct weir_fetch_options {
     size_t size; /* sizeof(weir_fetch_options) */
+    weir_job_options job;
 
     /* the requests */
     const char *const *urls; /* templates; none: the input's column "url", or its lines */
@@ -42,40 +39,16 @@ typedef struct weir_fetch_options {
     size_t body_len;
     int body_raw; /* send the body as it is: it is no template */
 
-    /* the input */
-    const char *input;        /* a path, or "-"; NULL: none */
-    const char *input_format; /* "csv", "tsv", "ndjson", "lines"; NULL: by suffix */
-    int64_t max_row;          /* 16 MiB */
-
-    /* the output */
-    const char *output;  /* a path, or "-" (the default) */
-    const char *format;  /* "ndjson", "csv"; NULL: by suffix */
-    const char *errors;  /* a path for the failed rows; NULL: with the others */
-    const char *save;    /* a path template, one file per good body; NULL: none */
-    weir_write_fn write; /* instead of output */
-    void *write_arg;
-    int unordered; /* rows as they finish, not in input order */
+    /* the rows */
+    const char *save; /* a path template, one file per good body; NULL: none */
     int with_headers;
     int no_body;
 
-    /* how many, how fast, how long */
-    int64_t in_flight;       /* 0: found while running */
-    int64_t per_host;        /* at most so many per origin */
-    int64_t lanes;           /* 0: one per processor */
-    double rate;             /* requests begun per second and origin; 0: no limit */
-    int64_t timeout;         /* per attempt; 30 s; negative: none */
+    /* how many, how long, how large */
+    int64_t per_host;        /* in flight to one server, at most; 0: no limit of its own */
     int64_t connect_timeout; /* 10 s */
-    int64_t deadline;        /* for the whole run; 0: none */
     int64_t max_body;        /* 64 MiB */
-    int64_t memory;          /* for everything buffered; 256 MiB */
-    int fail_fast;
-
-    /* retries */
-    int64_t retries;         /* attempts beyond the first; 0: 3; negative: none */
-    const char *retry_on;    /* "429,5xx,timeout,…"; NULL: the default set */
     int retry_unsafe;        /* repeat POST and PATCH too */
-    int64_t retry_delay;     /* the first back-off's upper bound; 250 ms */
-    int64_t retry_max_delay; /* 30 s */
     int64_t retry_after_max; /* the longest Retry-After that is obeyed; 5 min */
 
     /* HTTP */

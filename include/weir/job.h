@@ -19,6 +19,44 @@ extern "C" {
 
 typedef struct weir_job weir_job;
 
+/* Takes a piece of the output; non-zero ends the job as a broken pipe would. The writer thread
+ * calls it, never two at a time. */
+typedef int (*weir_write_fn)(void *arg, const char *bytes, size_t len);
+
+/*
+ * What all kinds of job have in common; a kind's own options begin with it. Zero means the default
+ * everywhere. Strings are copied. Times are nanoseconds, sizes bytes.
+ */
+typedef struct weir_job_options {
+    /* the input: one item for each row, or several */
+    const char *input;        /* a path, or "-"; NULL: none */
+    const char *input_format; /* "csv", "tsv", "ndjson", "lines"; NULL: by suffix */
+    int64_t max_row;          /* 16 MiB */
+
+    /* the output: a row for each item */
+    const char *output;  /* a path, or "-" (the default) */
+    const char *format;  /* "ndjson", "csv"; NULL: by suffix */
+    const char *errors;  /* a path for the failed rows; NULL: with the others */
+    weir_write_fn write; /* instead of output */
+    void *write_arg;
+    int unordered; /* rows as they finish, not in input order */
+
+    /* how many, how fast, how long */
+    int64_t in_flight;  /* 0: found while running */
+    int64_t lanes;      /* 0: one per processor */
+    double rate;        /* begun per second (and server); 0: no limit */
+    int64_t timeout;    /* per attempt; negative: none; the default is the kind's */
+    int64_t deadline;   /* for the whole run; 0: none */
+    int64_t memory;     /* for everything buffered; 256 MiB */
+    int64_t halt_after; /* end the run after so many failures; 0: it goes on */
+
+    /* retries */
+    int64_t retries;      /* attempts beyond the first; negative: none; the default is the kind's */
+    const char *retry_on; /* what is worth one, as the kind has it; NULL: its default */
+    int64_t retry_delay;  /* the first back-off's upper bound; 250 ms */
+    int64_t retry_max_delay; /* 30 s */
+} weir_job_options;
+
 typedef enum weir_job_phase {
     WEIR_JOB_READY, /* made, not started */
     WEIR_JOB_RUNNING,
@@ -32,7 +70,7 @@ typedef enum weir_job_end {
     WEIR_JOB_END_COMPLETE, /* every item of the input was ok or failed */
     WEIR_JOB_END_STOPPED,  /* weir_job_stop was called */
     WEIR_JOB_END_DEADLINE, /* the deadline of the run passed */
-    WEIR_JOB_END_FAILFAST, /* an item failed and the options asked to end with the first */
+    WEIR_JOB_END_FAILFAST, /* halt_after items failed */
     WEIR_JOB_END_CLOSED,   /* the reader of the output went away (a broken pipe) */
     WEIR_JOB_END_FAULT     /* the job could not go on: weir_job_wait returns why */
 } weir_job_end;

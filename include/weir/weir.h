@@ -9,6 +9,7 @@
 
 #include "weir/channel.h"
 #include "weir/error.h"
+#include "weir/exec.h"
 #include "weir/executor.h"
 #include "weir/fetch.h"
 #include "weir/fiber.h"

@@ -467,11 +467,12 @@ void wi_executor_cancel_running(weir_executor *ex)
     while ((node = wi_list_shift(&left))) {
         wi_work *work = wi_container_of(node, wi_work, node);
         wi_list_append(&ex->running_list, node);
-        if (!work->cancel)
+        void (*cancel)(wi_work * work) = work->cancel;
+        if (!cancel)
             continue;
         work->hold(work);
         pthread_mutex_unlock(&ex->lock);
-        work->cancel(work);
+        cancel(work); /* a map's was cancelled by hold, and may be gone */
         pthread_mutex_lock(&ex->lock);
     }
     pthread_mutex_unlock(&ex->lock);

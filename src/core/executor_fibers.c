@@ -31,11 +31,12 @@ struct lane {
     /* of the loop's thread */
     wi_loop *loop; /* written under start_lock too; NULL: not started, or gone */
     wi_fibers *fibers;
-    int64_t owed;  /* works that it was told of and no fiber was started for */
-    bool ready;    /* initialized */
-    bool starting; /* a fiber that has not begun yet */
-    bool failed;   /* its loop */
-    bool started;  /* under start_lock */
+    int64_t owed;   /* works that it was told of and no fiber was started for */
+    bool ready;     /* initialized */
+    bool starting;  /* a fiber that has not begun yet */
+    wi_timer retry; /* to start one */
+    bool failed;    /* its loop */
+    bool started;   /* under start_lock */
 };
 
 typedef struct fibers_state {
@@ -131,10 +132,19 @@ static void start_fiber(lane *me)
     if (!wi_fiber_start(me->fibers, fiber_main, me, &err))
         return;
     me->starting = false;
-    me->owed = 0;
     leave(me->ex);
-    if (atomic_load(&state->live) == 0) /* nobody else comes to what is queued */
+    if (atomic_load(&state->live) == 0) { /* nobody else comes to what is queued */
+        me->owed = 0;
         wi_executor_drop_queued(me->ex, &err);
+    } else { /* but those that live may wait for it */
+        me->owed++;
+        wi_timer_set(&me->retry, wi_loop_clock(me->loop) + RETRY_AFTER);
+    }
+}
+
+static void on_retry(wi_timer *timer)
+{
+    start_fiber(wi_container_of(timer, lane, retry));
 }
 
 static void initialize(void *arg)
@@ -192,6 +202,7 @@ static void *lane_main(void *arg)
     me->loop = NULL;
     pthread_mutex_unlock(&state->start_lock);
     wi_fibers_free(me->fibers);
+    wi_timer_fini(&me->retry);
     wi_loop_free(loop);
     return NULL;
 }
@@ -218,7 +229,10 @@ static weir_status start_lane(weir_executor *ex, int index, weir_error *err)
     weir_status status = wi_loop_new(ex->clock, &fresh->loop, err);
     if (status)
         return status;
-    status = wi_fibers_new(fresh->loop, ex->options.stack_size, &fresh->fibers, err);
+    if (!wi_timer_init(&fresh->retry, fresh->loop, on_retry))
+        status = wi_fail_nomem(err);
+    if (!status)
+        status = wi_fibers_new(fresh->loop, ex->options.stack_size, &fresh->fibers, err);
     if (!status) {
         status = start_thread(fresh, index + 1, err);
         fresh->started = !status;
@@ -226,6 +240,7 @@ static weir_status start_lane(weir_executor *ex, int index, weir_error *err)
             return WEIR_OK;
         wi_fibers_free(fresh->fibers);
     }
+    wi_timer_fini(&fresh->retry);
     wi_loop_free(fresh->loop);
     fresh->loop = NULL;
     return status;

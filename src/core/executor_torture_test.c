@@ -2,7 +2,10 @@
  * executor_torture_test.c: an executor of each kind, its tasks and groups, when memory runs out
  * anywhere in the thread that uses them.
  */
+#include <sched.h>
+
 #include "torture.h"
+#include "weir/channel.h"
 #include "weir/executor.h"
 #include "weir/group.h"
 
@@ -107,5 +110,54 @@ TEST(processes_survive_lack_of_memory)
     TORTURE(use_processes());
 }
 
+/* ---- a fiber that could not be started, and is waited for ---- */
+
+static atomic_int waiting;
+
+/* Its thread's next allocation fails. */
+static void *wait_for_close(void *arg, weir_error *err)
+{
+    void *value;
+    torture_arm(0, false);
+    atomic_fetch_add(&waiting, 1);
+    weir_channel_receive(arg, &value, err);
+    err->status = WEIR_OK;
+    return NULL;
+}
+
+static void *close_channel(void *arg, weir_error *err)
+{
+    (void)err;
+    weir_channel_close(arg);
+    return NULL;
+}
+
+static void start_late(int waiters)
+{
+    weir_executor *ex = NULL;
+    weir_channel *channel = NULL;
+    weir_executor_options options = {.size = sizeof options, .kind = WEIR_FIBERS, .loops = 1};
+    REQUIRE(weir_executor_new(&options, &ex, NULL) == WEIR_OK);
+    REQUIRE(weir_channel_new(0, &channel, NULL) == WEIR_OK);
+    atomic_store(&waiting, 0);
+    for (int i = 0; i < waiters; i++) {
+        weir_task task = {.fn = wait_for_close, .arg = channel};
+        EXPECT_INT(weir_executor_submit(ex, &task, NULL, NULL), WEIR_OK);
+        while (atomic_load(&waiting) <= i)
+            sched_yield();
+    }
+    weir_task task = {.fn = close_channel, .arg = channel};
+    EXPECT_INT(weir_executor_submit(ex, &task, NULL, NULL), WEIR_OK);
+    weir_executor_free(ex);
+    weir_channel_unref(channel);
+}
+
+TEST(a_fiber_that_could_not_start_is_started_later)
+{
+    for (int waiters = 60; waiters < 70; waiters++) /* a heap grows */
+        start_late(waiters);
+}
+
 TESTS(CASE(inline_survives_lack_of_memory), CASE(threads_survive_lack_of_memory),
-      CASE(fibers_survive_lack_of_memory), CASE(processes_survive_lack_of_memory))
+      CASE(fibers_survive_lack_of_memory), CASE(processes_survive_lack_of_memory),
+      CASE(a_fiber_that_could_not_start_is_started_later))

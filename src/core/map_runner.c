@@ -309,8 +309,9 @@ static bool find_or_stop(runner *me, size_t *place)
         if (!found && !again)
             stop(me);
         pthread_mutex_unlock(&map->lock);
-        for (int i = 0; i < 2 && calls[i]; i++)
-            wi_map_send_call(map, calls[i], false, NULL);
+        for (int i = 0; i < 2; i++)
+            if (calls[i]) /* the second may have found memory where the first did not */
+                wi_map_send_call(map, calls[i], false, NULL);
         if (!again)
             return found;
         for (int i = 0; i < 100 && atomic_load_explicit(&map->drawing, memory_order_relaxed); i++)
@@ -402,6 +403,7 @@ static bool end_slice(runner *me)
     begin_slice(me);
     return (me->bounded || others_wait(me->hand.map)) && leave_to_others(me);
 }
+
 static bool is_tired(const runner *me)
 {
     return me->ran >= me->slice || coarse_tick() != me->tick;

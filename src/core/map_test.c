@@ -341,10 +341,12 @@ TEST(what_came_in_time_is_handed_out_after_the_deadline)
     while (stats_of(ex).running + stats_of(ex).pending > 1)
         usleep(1000);
     EXPECT_INT(next(map), -WEIR_TIMEDOUT);
-    for (int i = 1; i < N; i++) {
-        int number = next(map);
-        EXPECT(number == i + 1 || number == -WEIR_TIMEDOUT);
+    int number = 0;
+    for (int i = 1; i < N && number != -WEIR_END; i++) { /* a slow machine begins only some */
+        number = next(map);
+        EXPECT(number == i + 1 || number == -WEIR_TIMEDOUT || number == -WEIR_END);
     }
+    EXPECT_INT(next(map), -WEIR_END);
     weir_map_free(map);
     weir_executor_free(ex);
     free(items);
@@ -503,6 +505,35 @@ TEST(shutdown_that_cancels_ends_what_runs)
     weir_map_free(map);
     weir_executor_free(ex);
     free(items);
+}
+
+static void *rest_or_end(void *arg, weir_error *err)
+{
+    (void)arg;
+    weir_sleep(WEIR_MICROSECONDS(1), err);
+    return NULL;
+}
+
+/* The sanitizers see whether anybody touches a runner that has gone. */
+TEST(shutdown_may_meet_the_end_of_what_runs)
+{
+    enum { N = 64, ROUNDS = 150 };
+    static int items[N];
+    for (int round = 0; round < ROUNDS; round++) {
+        weir_executor *ex = make_executor((weir_executor_options){.max_workers = 16});
+        weir_map *map = NULL;
+        void *result;
+        weir_status status = WEIR_OK;
+        REQUIRE(weir_map_start(ex, rest_or_end, items, N, sizeof *items, NULL, &map, NULL) == 0);
+        for (int i = 0; i < round % 40; i++)
+            EXPECT_INT(weir_map_next(map, &result, NULL), WEIR_OK);
+        weir_shutdown_options all = {.cancel_pending = 1, .cancel_running = 1};
+        EXPECT_INT(weir_executor_shutdown(ex, &all, NULL), WEIR_OK);
+        while ((status = weir_map_next(map, &result, NULL)) != WEIR_END)
+            EXPECT(status == WEIR_OK || status == WEIR_CANCELLED || status == WEIR_CLOSED);
+        weir_map_free(map);
+        weir_executor_free(ex);
+    }
 }
 
 static weir_status refuse(void *arg, weir_error *err)
@@ -891,6 +922,7 @@ KIND_TESTS(
     KIND_CASE(a_closed_executor_takes_no_map),
     KIND_CASE(shutdown_in_the_middle_ends_the_map_with_its_error),
     KIND_CASE_BUT(shutdown_that_cancels_ends_what_runs, NOT_CONCURRENT, one_by_one),
+    KIND_CASE_BUT(shutdown_may_meet_the_end_of_what_runs, IN_PROCESS | NOT_INLINE, not_here),
     KIND_CASE(a_broken_executor_gives_its_error),
     KIND_CASE_BUT(a_task_maps_over_its_own_executor, IN_PROCESS, not_here),
     KIND_CASE_BUT(a_cancelled_consumer_is_told, NOT_CONCURRENT, one_by_one),

@@ -4,6 +4,7 @@
  */
 #include "torture.h"
 #include "weir/map.h"
+#include "weir/wait.h"
 
 enum { N = 5, BAD = 3 };
 
@@ -112,6 +113,53 @@ TEST(a_map_over_processes_survives_lack_of_memory)
     torture(WEIR_PROCESSES);
 }
 
+/* ---- in the workers ---- */
+
+typedef struct shortage {
+    long nth; /* allocation from then on, of this item's thread */
+    bool comes_here;
+} shortage;
+
+static void *run_short(void *arg, weir_error *err)
+{
+    const shortage *s = arg;
+    weir_yield(err);
+    if (s->comes_here)
+        torture_arm(s->nth, false);
+    return NULL;
+}
+
+static void map_with_shortage(weir_executor_kind kind, long nth)
+{
+    enum { MANY = 40 };
+    shortage shortages[MANY] = {{.nth = nth, .comes_here = true}};
+    weir_executor *ex = NULL;
+    weir_executor_options options = {.size = sizeof options, .kind = kind, .max_workers = 3};
+    REQUIRE(weir_executor_new(&options, &ex, NULL) == WEIR_OK);
+    weir_map_options map_options = WEIR_MAP_OPTIONS_INIT;
+    map_options.buffer_size = 7;
+    weir_map *map = NULL;
+    EXPECT_INT(
+        weir_map_start(ex, run_short, shortages, MANY, sizeof *shortages, &map_options, &map, NULL),
+        WEIR_OK);
+    void *result;
+    int count = 0;
+    for (weir_status status; (status = weir_map_next(map, &result, NULL)) != WEIR_END; count++)
+        EXPECT(status == WEIR_OK || status == WEIR_NOMEM);
+    EXPECT_INT(count, MANY);
+    weir_map_free(map);
+    weir_executor_free(ex);
+}
+
+TEST(a_map_survives_lack_of_memory_in_its_workers)
+{
+    for (long nth = 0; nth < 12; nth++) {
+        map_with_shortage(WEIR_THREADS, nth);
+        map_with_shortage(WEIR_FIBERS, nth);
+    }
+}
+
 TESTS(CASE(an_inline_map_survives_lack_of_memory), CASE(a_map_over_threads_survives_lack_of_memory),
       CASE(a_map_over_fibers_survives_lack_of_memory),
-      CASE(a_map_over_processes_survives_lack_of_memory))
+      CASE(a_map_over_processes_survives_lack_of_memory),
+      CASE(a_map_survives_lack_of_memory_in_its_workers))

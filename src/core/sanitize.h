@@ -32,7 +32,7 @@
 #endif
 
 #ifdef WI_VALGRIND
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 
 /* Of a stack that is switched to and from. */
@@ -58,6 +58,9 @@ static inline void wi_sanitize_forget(const char *low, size_t size)
     (void)size;
 #if WI_ASAN
     __asan_unpoison_memory_region(low, size);
+#endif
+#ifdef WI_VALGRIND
+    VALGRIND_MAKE_MEM_UNDEFINED(low, size);
 #endif
 }
 

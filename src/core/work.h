@@ -29,7 +29,8 @@ struct wi_work {
     void (*drop)(wi_work *work, const weir_error *why);
     /*
      * For shutdown with cancel_running, both nullable: hold keeps the work from going, under the
-     * executor's lock; cancel asks it to end, with no lock held, and lets go of it.
+     * executor's lock; cancel asks it to end, with no lock held, and lets go of it. Or hold does
+     * all of it, and cancel does not look at the work.
      */
     void (*hold)(wi_work *work);
     void (*cancel)(wi_work *work);

@@ -70,6 +70,12 @@ static void start_grace(wi_child *child)
         wi_timer_set(&child->timer, wi_loop_clock(child->loop) + child->grace);
 }
 
+static void reap(wi_child *child)
+{
+    wi_guard_leave(child->guard, child->place);
+    wi_spawn_reap(&child->process, true, &child->how);
+}
+
 static void finish(wi_child *child)
 {
     if (child->ending && !child->killed)
@@ -77,14 +83,14 @@ static void finish(wi_child *child)
     close_pipes(child);
     wi_watch_fini(&child->watch);
     wi_timer_fini(&child->timer);
-    wi_spawn_reap(&child->process, true, &child->how);
+    reap(child);
     child->done(child);
 }
 
 /* Over, or what else has to happen for that? */
 static void go_on(wi_child *child)
 {
-    if (!child->ended)
+    if (!child->ended || child->owed)
         return;
     pipe_close(&child->in);
     bool open = child->out.fd >= 0 || child->errors.fd >= 0;
@@ -94,11 +100,21 @@ static void go_on(wi_child *child)
         finish(child);
 }
 
+static void listen(wi_child *child, uint32_t events)
+{
+    if (child->out.fd >= 0)
+        wi_watch_want(&child->out.watch, events);
+    if (child->errors.fd >= 0)
+        wi_watch_want(&child->errors.watch, events);
+}
+
 static void end_with(wi_child *child, weir_status status)
 {
     if (child->ending)
         return;
     child->ending = true;
+    child->owed = 0; /* from now on what comes is dropped */
+    listen(child, EPOLLIN);
     child->status = status;
     pipe_close(&child->in);
     if (child->grace > 0)
@@ -131,14 +147,18 @@ static bool read_piece(wi_child_pipe *p)
         wi_buf_append(&p->bytes, bytes, (size_t)n);
     if (too_large)
         child->too_large = p == &child->out ? "standard output" : "standard error";
-    if (too_large || p->bytes.failed)
+    if (too_large || p->bytes.failed) {
         end_with(child, too_large ? WEIR_TOOLARGE : WEIR_NOMEM);
+    } else if (child->may_grow && !child->may_grow(child, (size_t)n)) {
+        child->owed = (size_t)n;
+        listen(child, 0);
+    }
     return true;
 }
 
 static void read_pieces(wi_child_pipe *p)
 {
-    for (int i = 0; i < PIECES_PER_TURN && p->fd >= 0 && read_piece(p); i++)
+    for (int i = 0; i < PIECES_PER_TURN && p->fd >= 0 && !p->child->owed && read_piece(p); i++)
         continue;
 }
 
@@ -184,8 +204,18 @@ static void on_input(wi_watch *watch, uint32_t events)
         pipe_close(p);
 }
 
+/* What an ended command wrote stands in the pipes. */
+static void read_rest(wi_child *child)
+{
+    if (child->out.fd >= 0)
+        read_pieces(&child->out);
+    if (child->errors.fd >= 0)
+        read_pieces(&child->errors);
+    go_on(child);
+}
+
 /*
- * It has ended; what it wrote stands in the pipes. A program that ignores SIGCHLD, or waits for all
+ * It has ended. A program that ignores SIGCHLD, or waits for all
  * children, has taken its end away, and with it the safety of its number.
  */
 static void on_end(wi_watch *watch, uint32_t events)
@@ -200,16 +230,16 @@ static void on_end(wi_watch *watch, uint32_t events)
         errno == ECHILD;
     child->ended = true;
     wi_watch_want(watch, 0);
-    if (child->out.fd >= 0)
-        read_pieces(&child->out);
-    if (child->errors.fd >= 0)
-        read_pieces(&child->errors);
-    go_on(child);
+    read_rest(child);
 }
 
 static void on_grace_over(wi_timer *timer)
 {
     wi_child *child = wi_container_of(timer, wi_child, timer);
+    if (child->owed) { /* it is we who keep the output waiting */
+        start_grace(child);
+        return;
+    }
     kill_group(child);
     go_on(child);
 }
@@ -239,8 +269,14 @@ static weir_status spawn(wi_child *child, const wi_child_options *options, weir_
     spawn.fds = theirs;
     spawn.n_fds = 3;
     spawn.own_group = true;
-    if (status == WEIR_OK)
+    if (status == WEIR_OK) {
+        child->place = wi_guard_enter(child->guard, child->out.fd);
         status = wi_spawn(&spawn, &child->process, err);
+        if (status == WEIR_OK)
+            wi_guard_set(child->guard, child->place, child->process.pid);
+        else
+            wi_guard_leave(child->guard, child->place);
+    }
     for (int i = 0; i < 3; i++)
         if (theirs[i] >= 0)
             close(theirs[i]);
@@ -253,6 +289,8 @@ weir_status wi_child_start(wi_child *child, const wi_child_options *options, wei
         .input = options->input,
         .input_len = options->input_len,
         .grace = options->grace,
+        .may_grow = options->may_grow,
+        .guard = options->guard,
         .in = {.child = child, .fd = -1},
         .out = {.child = child, .fd = -1},
         .errors = {.child = child, .fd = -1},
@@ -269,7 +307,7 @@ void wi_child_abandon(wi_child *child)
 {
     close_pipes(child);
     send_signal(child, SIGKILL);
-    wi_spawn_reap(&child->process, true, &child->how);
+    reap(child);
 }
 
 static void watch(wi_child *child, wi_watch *watch, int fd, uint32_t events,
@@ -295,6 +333,16 @@ weir_status wi_child_attend(wi_child *child, wi_loop *loop, void (*done)(wi_chil
     watch(child, &child->out.watch, child->out.fd, EPOLLIN, on_output);
     watch(child, &child->errors.watch, child->errors.fd, EPOLLIN, on_output);
     return WEIR_OK;
+}
+
+void wi_child_resume(wi_child *child)
+{
+    if (!child->owed || !child->may_grow(child, child->owed))
+        return;
+    child->owed = 0;
+    listen(child, EPOLLIN);
+    if (child->ended)
+        read_rest(child);
 }
 
 void wi_child_cancel(wi_child *child)

@@ -13,6 +13,7 @@
 #define WI_CHILD_H
 
 #include "buf.h"
+#include "guard.h"
 #include "loop.h"
 #include "spawn.h"
 
@@ -24,6 +25,10 @@ typedef struct wi_child_options {
     size_t input_len;
     size_t max_output; /* of each of out and errors */
     int64_t grace;     /* ns; negative: none */
+    /* So many bytes came; false: no more is read, and the command stands still once its pipes are
+     * full, until wi_child_resume, which asks again. NULL: always. */
+    bool (*may_grow)(wi_child *child, size_t bytes);
+    wi_guard *guard; /* ends it should the program be killed; NULL: nobody does */
 } wi_child_options;
 
 typedef struct wi_child_pipe {
@@ -37,6 +42,10 @@ typedef struct wi_child_pipe {
 struct wi_child {
     wi_loop *loop;                 /* NULL: none attends to it */
     void (*done)(wi_child *child); /* once; the loop knows nothing of the child any more */
+    bool (*may_grow)(wi_child *child, size_t bytes);
+    size_t owed; /* read, and not yet allowed: reading pauses; 0: it does not */
+    wi_guard *guard;
+    int place; /* there */
     wi_spawned process;
     wi_watch watch; /* of its end */
     wi_timer timer; /* grace is over */
@@ -73,7 +82,10 @@ weir_status wi_child_attend(wi_child *child, wi_loop *loop, void (*done)(wi_chil
 /* Kills it with its group and reaps it, here and now. Nobody must have attended to it. */
 void wi_child_abandon(wi_child *child);
 
-/* Ends it and its group: TERM, after grace KILL; status says WEIR_CANCELLED. */
+/* After may_grow said no. */
+void wi_child_resume(wi_child *child);
+
+/* Ends it and its group: TERM, after grace KILL; status says WEIR_CANCELLED. May call done. */
 void wi_child_cancel(wi_child *child);
 
 #endif

@@ -148,15 +148,21 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
+weir_status wi_output_write_to(int fd, const char *name, const char *bytes, size_t len,
+                               weir_error *err)
+{
+    int sys_errno = write_all(fd, bytes, len);
+    if (sys_errno == EPIPE)
+        return wi_fail(err, WEIR_CLOSED, "%s: its reader has gone", name);
+    return sys_errno ? wi_fail_errno(err, sys_errno, "cannot write %s", name) : WEIR_OK;
+}
+
 weir_status wi_output_write(wi_output *output, const char *bytes, size_t len, weir_error *err)
 {
-    int sys_errno = write_all(output->fd, bytes, len);
-    if (sys_errno == EPIPE)
-        return wi_fail(err, WEIR_CLOSED, "%s: its reader has gone", output->name);
-    if (sys_errno)
-        return wi_fail_errno(err, sys_errno, "cannot write %s", output->name);
-    output->whole += (int64_t)len;
-    return WEIR_OK;
+    weir_status status = wi_output_write_to(output->fd, output->name, bytes, len, err);
+    if (status == WEIR_OK)
+        output->whole += (int64_t)len;
+    return status;
 }
 
 /* ---- ending ---- */

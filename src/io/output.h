@@ -30,6 +30,10 @@ bool wi_output_is_terminal(const wi_output *output);
  * to ignore). After a failure the file holds at most a part of these bytes: see wi_output_keep. */
 weir_status wi_output_write(wi_output *output, const char *bytes, size_t len, weir_error *err);
 
+/* The same for a descriptor of the program's own, `name` in messages. */
+weir_status wi_output_write_to(int fd, const char *name, const char *bytes, size_t len,
+                               weir_error *err);
+
 /* Flushes to the disk (fsync), renames, closes and frees, whatever it returns. */
 weir_status wi_output_commit(wi_output *output, weir_error *err);
 

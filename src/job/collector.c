@@ -15,6 +15,7 @@ struct wi_collector {
     pthread_t thread;
     bool started;
     wi_order order;
+    int64_t failures;
     bool broken; /* rows cannot be written: items are counted, no more */
     wi_tally tally;
     _Atomic uint64_t next;
@@ -62,12 +63,13 @@ static void save(wi_collector *collector, wi_item *item)
 {
     weir_error err;
     const wi_kind *kind = collector->options.kind;
-    if (!kind->save || item->outcome != WI_OUTCOME_OK || collector->broken)
+    bool ended = item->outcome == WI_OUTCOME_OK || item->outcome == WI_OUTCOME_FAILED;
+    if (!kind->save || !ended || collector->broken)
         return;
-    if (kind->save(collector->options.job, item, &err) != WEIR_OK) {
-        wi_item_set_failure(item, "not saved", err.text);
-        item->outcome = WI_OUTCOME_FAILED;
-    }
+    if (kind->save(collector->options.job, item, &err) == WEIR_OK)
+        return;
+    wi_item_set_failure(item, "not saved", err.text);
+    item->outcome = WI_OUTCOME_FAILED;
 }
 
 static weir_status write_row(wi_collector *collector, wi_item *item, weir_error *err)
@@ -75,9 +77,14 @@ static weir_status write_row(wi_collector *collector, wi_item *item, weir_error 
     bool apart = item->outcome == WI_OUTCOME_FAILED && collector->options.errors;
     wi_sink *sink = apart ? collector->options.errors : collector->options.rows;
     wi_schema *input = item->batch ? wi_batch_schema(item->batch) : NULL;
+    const wi_kind *kind = collector->options.kind;
     wi_batch *batch;
     size_t first;
-    weir_status status = wi_sink_begin_row(sink, input, &batch, &first, err);
+    weir_status status = WEIR_OK;
+    if (kind->pass)
+        status = kind->pass(collector->options.job, item, err);
+    if (status == WEIR_OK)
+        status = wi_sink_begin_row(sink, input, &batch, &first, err);
     if (status != WEIR_OK)
         return status;
     size_t known = input ? wi_schema_columns(input) : 0;
@@ -86,7 +93,7 @@ static weir_status write_row(wi_collector *collector, wi_item *item, weir_error 
         if (cell.kind != WI_ABSENT)
             wi_batch_put_cell(batch, i, &cell);
     }
-    collector->options.kind->emit(collector->options.job, item, batch, first);
+    kind->emit(collector->options.job, item, batch, first);
     return wi_sink_end_row(sink, err);
 }
 
@@ -96,7 +103,7 @@ static void count_failure(wi_collector *collector, const wi_item *item)
     collector->options.kind->describe(item, &what);
     wi_tally_add(&collector->tally, item->reason, what.data ? what.data : "", what.len);
     wi_buf_fini(&what);
-    if (collector->options.fail_fast)
+    if (++collector->failures == collector->options.halt_after)
         collector->options.failed(collector->options.arg);
 }
 

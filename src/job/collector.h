@@ -27,9 +27,9 @@ typedef struct wi_collector_options {
     wi_sink *rows;
     wi_sink *errors; /* for the failed ones; NULL: with the others */
     bool ordered;
-    bool fail_fast;
+    int64_t halt_after;          /* so many failures end the run; 0: they do not */
     void (*relieved)(void *arg); /* there is memory again, or another item is awaited */
-    void (*failed)(void *arg);   /* the first item failed, and fail_fast */
+    void (*failed)(void *arg);   /* halt_after items have */
     void (*ended)(void *arg);    /* everything is written: the thread's last act */
     void (*fault)(void *arg, const weir_error *err); /* rows cannot be written (any more) */
     void *arg;

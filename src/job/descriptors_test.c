@@ -24,7 +24,7 @@ static wi_descriptors plan_under(rlim_t soft, rlim_t hard, int64_t wanted, int64
     if (child == 0) {
         struct rlimit limit = {soft, hard};
         setrlimit(RLIMIT_NOFILE, &limit);
-        answer.plan = wi_descriptors_plan(wanted, lanes);
+        answer.plan = wi_descriptors_plan(wanted, lanes, 1, true);
         wi_descriptors_raise(&answer.plan);
         getrlimit(RLIMIT_NOFILE, &limit);
         answer.raised = limit.rlim_cur;
@@ -75,4 +75,12 @@ TEST(almost_none)
         }
 }
 
-TESTS(CASE(enough), CASE(too_few), CASE(almost_none))
+TEST(none_kept)
+{
+    wi_descriptors one = wi_descriptors_plan(100, 2, 4, false);
+    EXPECT(one.needed >= 400 && one.needed < 450);
+    EXPECT_INT(one.lane_most, 100); /* each lane may have them all */
+    EXPECT_INT(wi_descriptors_plan(200, 2, 4, false).needed, one.needed + 400);
+}
+
+TESTS(CASE(enough), CASE(too_few), CASE(almost_none), CASE(none_kept))

@@ -476,6 +476,8 @@ static weir_status check(void *job, bool has_input, wi_schema *schema, weir_erro
 
 const wi_kind wi_fetch_kind = {
     .name = "fetch",
+    .descriptors = 1,
+    .keeps_descriptors = true,
     .item_size = sizeof(wi_fetch_item),
     .check = check,
     .columns = wi_fetch_columns,

@@ -15,6 +15,7 @@
 #include "job.h"
 #include "reader.h"
 #include "text.h"
+#include "weir/fetch.h"
 #include "weir/version.h"
 
 #define AGENT_TEXT(major, minor, patch) "weir/" #major "." #minor "." #patch
@@ -22,18 +23,12 @@
 #define DEFAULT_AGENT AGENT(WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR, WEIR_VERSION_PATCH)
 #define DEFAULT_TIMEOUT (30 * WI_SECOND)
 #define DEFAULT_CONNECT_TIMEOUT (10 * WI_SECOND)
-#define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
-#define DEFAULT_RETRY_MAX_DELAY (30 * WI_SECOND)
 #define DEFAULT_RETRY_AFTER_MAX (300 * WI_SECOND)
 
 enum {
     DEFAULT_RETRIES = 3,
     DEFAULT_REDIRECTS = 10,
-    DEFAULT_MAX_ROW = 16 << 20,
     DEFAULT_MAX_BODY = 64 << 20,
-    DEFAULT_MEMORY = 256 << 20,
-    LEAST_MEMORY = 1 << 20,
-    MOST_LANES = 64,
     MOST_AGENT = 200,
 };
 
@@ -88,10 +83,10 @@ static weir_status add_urls(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     for (size_t i = 0; status == WEIR_OK && i < o->urls_len; i++)
         status = add_url(fetch, o->urls[i], err);
     if (status == WEIR_OK && !o->urls_len) {
-        if (!o->input)
+        if (!o->job.input)
             return wi_fail(err, WEIR_INVALID, "no URL was given");
-        bool lines = o->input_format ? strcmp(o->input_format, "lines") == 0
-                                     : wi_format_of_path(o->input) == WI_FORMAT_LINES;
+        bool lines = o->job.input_format ? strcmp(o->job.input_format, "lines") == 0
+                                         : wi_format_of_path(o->job.input) == WI_FORMAT_LINES;
         status = add_url(fetch, lines ? "{line:raw}" : "{url:raw}", err);
         fetch->url_column = !lines;
     }
@@ -253,7 +248,7 @@ static weir_status set_save(wi_fetch *fetch, const weir_fetch_options *o, weir_e
         return WEIR_OK;
     weir_status status = open_save_root(fetch, o->save, err);
     if (status == WEIR_OK && wi_template_is_constant(fetch->save) &&
-        (o->input || fetch->choices > 1))
+        (o->job.input || fetch->choices > 1))
         status = wi_fail(err, WEIR_INVALID,
                          "--save: \"%s\" is the same file for every request; put a column, {#} or "
                          "{#1} into it",
@@ -282,8 +277,8 @@ static bool is_foreign(const char *path)
 /* Without --format the name of the output decides, and that of the failed rows must agree. */
 static weir_status check_names(const weir_fetch_options *o, weir_error *err)
 {
-    const char *paths[] = {o->output, o->errors}, *options[] = {"-o", "--errors"};
-    for (size_t i = 0; !o->format && i < 2; i++)
+    const char *paths[] = {o->job.output, o->job.errors}, *options[] = {"-o", "--errors"};
+    for (size_t i = 0; !o->job.format && i < 2; i++)
         if (paths[i] && is_foreign(paths[i]))
             return wi_fail(
                 err, WEIR_INVALID,
@@ -291,15 +286,15 @@ static weir_status check_names(const weir_fetch_options *o, weir_error *err)
                 "what this name says; to write there all the same, say --format csv or "
                 "--format ndjson",
                 options[i], paths[i]);
-    if (o->format || !o->errors)
+    if (o->job.format || !o->job.errors)
         return WEIR_OK;
-    wi_format errors = wi_format_of_path(o->errors);
-    bool csv = o->output && wi_format_of_path(o->output) == WI_FORMAT_CSV;
+    wi_format errors = wi_format_of_path(o->job.errors);
+    bool csv = o->job.output && wi_format_of_path(o->job.output) == WI_FORMAT_CSV;
     if (csv ? errors == WI_FORMAT_NDJSON : errors == WI_FORMAT_CSV)
         return wi_fail(err, WEIR_INVALID,
                        "--errors: %.200s: failed rows are written as the others are, as %s; choose "
                        "with --format, or another name",
-                       o->errors, csv ? "CSV" : "NDJSON");
+                       o->job.errors, csv ? "CSV" : "NDJSON");
     return WEIR_OK;
 }
 
@@ -405,39 +400,16 @@ static void set_columns(wi_fetch *fetch)
     }
 }
 
-static weir_status check_range(const char *option, int64_t value, int64_t least, int64_t most,
-                               weir_error *err)
-{
-    if (value == 0 || (value >= least && value <= most))
-        return WEIR_OK;
-    return wi_fail(err, WEIR_INVALID, "%s: %lld is not between %lld and %lld", option,
-                   (long long)value, (long long)least, (long long)most);
-}
-
 static weir_status check_numbers(const weir_fetch_options *o, weir_error *err)
 {
-    const struct {
-        const char *option;
-        int64_t value, least, most;
-    } ranges[] = {
-        {"--jobs", o->in_flight, 1, 1000000},
+    const wi_range ranges[] = {
         {"--per-host", o->per_host, 1, 1000000},
-        {"--lanes", o->lanes, 1, MOST_LANES},
         {"--max-body", o->max_body, 1, (int64_t)4 << 30},
-        {"--max-row", o->max_row, 1024, (int64_t)1 << 30},
-        {"--memory", o->memory, LEAST_MEMORY, (int64_t)1 << 50},
-        {"--retry", o->retries, -1, 100},
         {"--max-redirects", o->max_redirects, 1, 1000},
     };
-    weir_status status = WEIR_OK;
-    for (size_t i = 0; status == WEIR_OK && i < sizeof ranges / sizeof ranges[0]; i++)
-        status =
-            check_range(ranges[i].option, ranges[i].value, ranges[i].least, ranges[i].most, err);
-    if (status == WEIR_OK && (o->rate < 0 || o->rate != o->rate))
-        status = wi_fail(err, WEIR_INVALID, "--rate: a rate is not negative");
-    if (status == WEIR_OK && o->size < sizeof *o)
-        status = wi_fail(err, WEIR_INVALID, "weir_fetch_options has the wrong size");
-    return status;
+    if (o->size < sizeof *o)
+        return wi_fail(err, WEIR_INVALID, "weir_fetch_options has the wrong size");
+    return wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);
 }
 
 void wi_fetch_free(void *job)
@@ -470,14 +442,11 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     fetch->with_headers = o->with_headers;
     fetch->with_body = !o->no_body;
     fetch->max_body = (size_t)or_default(o->max_body, DEFAULT_MAX_BODY);
-    fetch->timeout = o->timeout < 0 ? 0 : or_default(o->timeout, DEFAULT_TIMEOUT);
-    weir_status status = check_numbers(o, err);
-    if (status == WEIR_OK)
-        status = check_names(o, err);
+    weir_status status = check_names(o, err);
     if (status == WEIR_OK)
         status = check_certificates(o, err);
     if (status == WEIR_OK)
-        status = wi_retry_set_parse(o->retry_on, &fetch->retry_on, err);
+        status = wi_retry_set_parse(o->job.retry_on, &fetch->retry_on, err);
     if (status == WEIR_OK)
         status = add_urls(fetch, o, err);
     if (status == WEIR_OK)
@@ -500,33 +469,21 @@ weir_status weir_fetch_new(const weir_fetch_options *o, weir_job **out, weir_err
     if (!fetch)
         return wi_fail_nomem(err);
     fetch->save_root = -1;
-    weir_status status = describe_job(fetch, o, err);
+    wi_job_options job = {
+        .common = o->job,
+        .per_host = o->per_host,
+        .retry_after_max = or_default(o->retry_after_max, DEFAULT_RETRY_AFTER_MAX),
+    };
+    weir_status status = check_numbers(o, err);
+    if (status == WEIR_OK)
+        status = wi_job_options_fill(&job.common, DEFAULT_TIMEOUT, DEFAULT_RETRIES, err);
+    if (status == WEIR_OK)
+        status = describe_job(fetch, o, err);
     if (status != WEIR_OK) {
         wi_fetch_free(fetch);
         return status;
     }
-    wi_job_options job = {
-        .input = o->input,
-        .input_format = o->input_format,
-        .max_row = or_default(o->max_row, DEFAULT_MAX_ROW),
-        .choices = fetch->choices,
-        .output = o->output,
-        .format = o->format,
-        .errors = o->errors,
-        .write = o->write,
-        .write_arg = o->write_arg,
-        .unordered = o->unordered,
-        .fail_fast = o->fail_fast,
-        .in_flight = o->in_flight,
-        .per_host = o->per_host,
-        .lanes = o->lanes,
-        .rate = o->rate,
-        .deadline = o->deadline,
-        .memory = or_default(o->memory, DEFAULT_MEMORY),
-        .retries = o->retries < 0 ? 0 : or_default(o->retries, DEFAULT_RETRIES),
-        .retry_delay = or_default(o->retry_delay, DEFAULT_RETRY_DELAY),
-        .retry_max_delay = or_default(o->retry_max_delay, DEFAULT_RETRY_MAX_DELAY),
-        .retry_after_max = or_default(o->retry_after_max, DEFAULT_RETRY_AFTER_MAX),
-    };
+    fetch->timeout = job.common.timeout;
+    job.choices = fetch->choices;
     return wi_job_new(&job, &wi_fetch_kind, fetch, out, err);
 }

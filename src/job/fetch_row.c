@@ -1,10 +1,8 @@
-/*
- * fetch_row.c: from an answer to a row. Its invariant: a body is embedded as JSON only if it is
- * JSON, whatever its sender says, so one row is always one line of valid NDJSON.
- */
+/* fetch_row.c: from an answer to a row. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "content.h"
 #include "fetch.h"
 #include "json.h"
 #include "output.h"
@@ -25,43 +23,13 @@ size_t wi_fetch_optional_columns(const void *job, const char *const **names)
     return 1;
 }
 
-static bool looks_structured(const wi_buf *content)
-{
-    size_t i = 0;
-    while (i < content->len && strchr(" \t\r\n", content->data[i]))
-        i++;
-    return i < content->len && (content->data[i] == '{' || content->data[i] == '[');
-}
-
-static bool minify(wi_fetch_item *f)
-{
-    wi_buf minified = {.max = f->content.len};
-    wi_json_append_minified(&minified, f->content.data, f->content.len);
-    if (minified.failed) {
-        wi_buf_fini(&minified);
-        return false;
-    }
-    wi_buf_fini(&f->content);
-    f->content = minified;
-    return true;
-}
-
 bool wi_fetch_classify(wi_fetch_item *f)
 {
     if (f->content_kind != WI_ABSENT)
         return true;
-    wi_buf *content = &f->content;
-    if (f->says_json || (f->says_nothing && looks_structured(content))) {
-        wi_json_result json = wi_json_check(content->data, content->len);
-        if (json.type != WI_JSON_INVALID) {
-            f->content_kind = json.type == WI_JSON_NULL ? WI_NULL : WI_JSON;
-            return !json.has_newline || minify(f);
-        }
-    }
-    bool is_text = wi_utf8_valid_prefix(content->data, content->len) == content->len &&
-                   !(content->len && memchr(content->data, '\0', content->len));
-    f->content_kind = is_text ? WI_STRING : WI_BINARY;
-    return true;
+    bool may_be_json =
+        f->says_json || (f->says_nothing && wi_content_looks_structured(&f->content));
+    return wi_content_classify(&f->content, may_be_json, &f->content_kind);
 }
 
 /* ---- response headers as one JSON object; a repeated header is an array ---- */
@@ -145,32 +113,12 @@ static void put_headers(const wi_fetch_item *f, wi_batch *batch, size_t column)
 
 static void put_body(wi_fetch_item *f, wi_batch *batch, size_t body, size_t encoding)
 {
+    if (f->whole && !f->saved && wi_fetch_classify(f)) {
+        wi_content_put(batch, body, encoding, &f->content, f->content_kind);
+        return;
+    }
+    wi_batch_put_null(batch, body);
     wi_batch_put_null(batch, encoding);
-    if (!f->whole || f->saved || !wi_fetch_classify(f)) {
-        wi_batch_put_null(batch, body);
-        return;
-    }
-    wi_batch_put(batch, body, f->content_kind, f->content.data ? f->content.data : "",
-                 f->content.len);
-    if (f->content_kind == WI_BINARY)
-        wi_batch_put(batch, encoding, WI_STRING, "base64", 6);
-}
-
-static void put_text(wi_batch *batch, size_t column, const char *text)
-{
-    if (!text) {
-        wi_batch_put_null(batch, column);
-        return;
-    }
-    size_t len = strlen(text);
-    if (wi_utf8_valid_prefix(text, len) == len) {
-        wi_batch_put(batch, column, WI_STRING, text, len);
-        return;
-    }
-    wi_buf clean = WI_BUF_INIT;
-    wi_utf8_append_lossy(&clean, text, len);
-    wi_batch_put(batch, column, WI_STRING, clean.data ? clean.data : "", clean.len);
-    wi_buf_fini(&clean);
 }
 
 void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first)
@@ -178,18 +126,19 @@ void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first
     const wi_fetch *fetch = job;
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
     size_t column = first;
-    put_text(batch, column++, wi_fetch_shown(f));
+    wi_content_put_text(batch, column++, wi_fetch_shown(f));
     if (f->status)
         wi_batch_put_int(batch, column++, f->status);
     else
         wi_batch_put_null(batch, column++);
     wi_batch_put_int(batch, column++, item->attempts);
     wi_batch_put_double(batch, column++, (double)item->waited / WI_MILLISECOND);
-    put_text(batch, column++, item->outcome == WI_OUTCOME_OK ? NULL : wi_item_error(item));
+    wi_content_put_text(batch, column++,
+                        item->outcome == WI_OUTCOME_OK ? NULL : wi_item_error(item));
     if (fetch->with_headers)
         put_headers(f, batch, column++);
     if (fetch->save)
-        put_text(batch, column++, f->saved);
+        wi_content_put_text(batch, column++, f->saved);
     if (fetch->with_body)
         put_body(f, batch, column, column + 1);
 }
@@ -198,7 +147,7 @@ weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err)
 {
     const wi_fetch *fetch = job;
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
-    if (!fetch->save)
+    if (!fetch->save || item->outcome != WI_OUTCOME_OK)
         return WEIR_OK;
     wi_scope scope = {.batch = item->batch,
                       .row = item->row,

@@ -137,7 +137,7 @@ static void on_fault(void *arg, const weir_error *err)
     stop(job, WEIR_STOP_NOW, closed ? WEIR_JOB_END_CLOSED : WEIR_JOB_END_FAULT);
 }
 
-static void on_first_failure(void *arg)
+static void on_failures(void *arg)
 {
     stop(arg, WEIR_STOP_DRAIN, WEIR_JOB_END_FAILFAST);
 }
@@ -268,20 +268,21 @@ static int64_t processors(void)
 
 static void plan_numbers(weir_job *job)
 {
-    wi_job_options *o = &job->options;
+    weir_job_options *o = &job->options.common;
     int64_t wanted = o->in_flight > 0 ? o->in_flight : FOUND_LIMIT_MOST;
     int64_t lanes = o->lanes > 0 ? o->lanes : processors();
     if (lanes > WI_MAX_LANES)
         lanes = WI_MAX_LANES;
     if (lanes > wanted)
         lanes = wanted;
-    job->descriptors = wi_descriptors_plan(wanted, lanes);
+    job->descriptors =
+        wi_descriptors_plan(wanted, lanes, job->kind->descriptors, job->kind->keeps_descriptors);
     if (lanes > job->descriptors.in_flight)
         lanes = job->descriptors.in_flight;
     job->lanes_len = (int)lanes;
 }
 
-static weir_status format_of_output(const wi_job_options *o, wi_format *format, weir_error *err)
+static weir_status format_of_output(const weir_job_options *o, wi_format *format, weir_error *err)
 {
     *format = WI_FORMAT_NDJSON;
     if (!o->format) {
@@ -297,7 +298,7 @@ static weir_status format_of_output(const wi_job_options *o, wi_format *format, 
     return WEIR_OK;
 }
 
-static weir_status format_of_input(const wi_job_options *o, wi_format *format, weir_error *err)
+static weir_status format_of_input(const weir_job_options *o, wi_format *format, weir_error *err)
 {
     static const struct {
         const char *name;
@@ -326,11 +327,11 @@ static void on_source_poke(void *arg)
 
 static weir_status open_input(weir_job *job, weir_error *err)
 {
-    const wi_job_options *o = &job->options;
+    const weir_job_options *o = &job->options.common;
     wi_source_options source = {
         .input = o->input,
         .max_row = (size_t)o->max_row,
-        .choices = o->choices,
+        .choices = job->options.choices,
         .budget = &job->budget,
         .poke = on_source_poke,
         .poke_arg = job,
@@ -348,13 +349,13 @@ static weir_status open_input(weir_job *job, weir_error *err)
 static weir_status open_sink(weir_job *job, const char *path, wi_format format, wi_sink **out,
                              weir_error *err)
 {
-    bool callback = job->options.write && path == job->options.output;
+    bool callback = job->options.common.write && path == job->options.common.output;
     wi_sink_options sink = {
         .path = callback ? NULL
                 : path   ? path
                          : "-",
-        .write = job->options.write,
-        .write_arg = job->options.write_arg,
+        .write = job->options.common.write,
+        .write_arg = job->options.common.write_arg,
         .format = format,
         .fixed = job->first_schema,
     };
@@ -365,7 +366,7 @@ static weir_status open_sink(weir_job *job, const char *path, wi_format format, 
 
 static weir_status open_outputs(weir_job *job, weir_error *err)
 {
-    const wi_job_options *o = &job->options;
+    const weir_job_options *o = &job->options.common;
     const char *errors = o->errors;
     if (errors && o->output && wi_output_is_same(errors, o->output))
         return wi_fail(err, WEIR_INVALID, "the rows and the failed rows cannot both go to %s",
@@ -386,9 +387,9 @@ static weir_status make_gate(weir_job *job, weir_error *err)
         .lanes = job->lanes_len,
         .total = job->descriptors.in_flight,
         .lane_most = job->descriptors.lane_most,
-        .find_limit = job->options.in_flight <= 0,
+        .find_limit = job->options.common.in_flight <= 0,
         .per_origin = job->options.per_host,
-        .rate = job->options.rate,
+        .rate = job->options.common.rate,
         .poke = on_gate_poke,
         .poke_arg = job,
     };
@@ -403,10 +404,10 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .budget = &job->budget,
         .rows = job->rows,
         .errors = job->errors,
-        .ordered = !job->options.unordered,
-        .fail_fast = job->options.fail_fast,
+        .ordered = !job->options.common.unordered,
+        .halt_after = job->options.common.halt_after,
         .relieved = on_memory,
-        .failed = on_first_failure,
+        .failed = on_failures,
         .ended = on_collected,
         .fault = on_fault,
         .arg = job,
@@ -414,7 +415,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
     return wi_collector_new(&collector, &job->collector, err);
 }
 
-static void forget_strings(wi_job_options *o)
+static void forget_strings(weir_job_options *o)
 {
     o->input = o->input_format = o->output = o->format = o->errors = NULL;
 }
@@ -430,7 +431,7 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
     job->kind = kind;
     job->kind_job = kind_job;
     job->options = *options;
-    job->budget.limit = options->memory;
+    job->budget.limit = options->common.memory;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -440,7 +441,7 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
     pthread_mutex_init(&job->retry_lock, NULL);
     wi_retry_budget_init(&job->retry_budget, 1.0, RETRY_RESERVE);
     plan_numbers(job);
-    weir_status status = format_of_output(options, &job->format, err);
+    weir_status status = format_of_output(&options->common, &job->format, err);
     if (status == WEIR_OK)
         status = open_input(job, err);
     if (status == WEIR_OK)
@@ -449,7 +450,7 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
         status = open_outputs(job, err);
     if (status == WEIR_OK)
         status = make_collector(job, err);
-    forget_strings(&job->options);
+    forget_strings(&job->options.common);
     if (status != WEIR_OK) {
         weir_job_free(job);
         return status;
@@ -462,7 +463,7 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
 
 static weir_status make_lanes(weir_job *job, weir_error *err)
 {
-    const wi_job_options *o = &job->options;
+    const weir_job_options *o = &job->options.common;
     wi_lane_shared shared = {
         .kind = job->kind,
         .job = job->kind_job,
@@ -475,7 +476,7 @@ static weir_status make_lanes(weir_job *job, weir_error *err)
         .retries = o->retries,
         .retry_delay = o->retry_delay,
         .retry_max_delay = o->retry_max_delay,
-        .retry_after_max = o->retry_after_max,
+        .retry_after_max = job->options.retry_after_max,
         .retry_budget = &job->retry_budget,
         .retry_lock = &job->retry_lock,
         .stopping = &job->stopping,
@@ -518,7 +519,7 @@ static void raise_descriptors(weir_job *job)
 {
     const wi_descriptors *d = &job->descriptors;
     wi_descriptors_raise(d);
-    if (job->options.in_flight > d->in_flight)
+    if (job->options.common.in_flight > d->in_flight)
         note(job,
              "at most %lld in flight: the limit of open files (ulimit -Hn) is %lld, and %lld would "
              "be needed",
@@ -667,14 +668,14 @@ weir_status weir_job_plan_make(weir_job *job, int64_t max_items, weir_job_plan *
                           .job = job->kind_job,
                           .source = job->source,
                           .gate = job->gate,
-                          .rate = job->options.rate};
+                          .rate = job->options.common.rate};
     weir_job_plan made = {
         .lanes = job->lanes_len,
         .limit = job->descriptors.in_flight,
-        .limit_is_found = job->options.in_flight <= 0,
+        .limit_is_found = job->options.common.in_flight <= 0,
         .descriptors_needed = job->descriptors.needed,
         .descriptors_allowed = job->descriptors.allowed,
-        .rate = job->options.rate,
+        .rate = job->options.common.rate,
     };
     weir_status status = wi_plan_make(&job->plan, max_items, &made, err);
     if (status == WEIR_OK)

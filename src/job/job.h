@@ -13,34 +13,28 @@
 
 #include "error.h"
 #include "kind.h"
-#include "weir/fetch.h"
 #include "weir/job.h"
 
-/* What all kinds have in common; defaults are filled in by the kind. Strings are borrowed during
- * wi_job_new. */
+/* Strings are borrowed during wi_job_new. */
 typedef struct wi_job_options {
-    const char *input;
-    const char *input_format;
-    int64_t max_row;
-    uint64_t choices; /* items per input row, or in all */
-    const char *output;
-    const char *format;
-    const char *errors;
-    weir_write_fn write;
-    void *write_arg;
-    bool unordered;
-    bool fail_fast;
-    int64_t in_flight; /* 0: found while running */
+    weir_job_options common; /* checked, with its defaults filled in: wi_job_options_fill */
+    uint64_t choices;        /* items per input row, or in all */
     int64_t per_host;
-    int64_t lanes; /* 0: one per processor */
-    double rate;
-    int64_t deadline;
-    int64_t memory;
-    int64_t retries;
-    int64_t retry_delay;
-    int64_t retry_max_delay;
     int64_t retry_after_max;
 } wi_job_options;
+
+/* An option's value, and what is allowed; 0 always is: it stands for the default. */
+typedef struct wi_range {
+    const char *option; /* as on the command line */
+    int64_t value, least, most;
+} wi_range;
+
+weir_status wi_check_ranges(const wi_range *ranges, size_t n, weir_error *err);
+
+/* Checks what is common to all kinds and fills in defaults, the kind's own where it has one; 0 then
+ * means none. */
+weir_status wi_job_options_fill(weir_job_options *options, int64_t timeout, int64_t retries,
+                                weir_error *err);
 
 /* Opens input and outputs. kind_job becomes the job's (kind->free), also on failure. */
 weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void *kind_job,

@@ -6,12 +6,12 @@ static void end_with(uint64_t seed)
     wi_random r;
     wi_random_init(&r, seed);
     wi_job_options o = options_for(1 + (uint64_t)wi_random_below(&r, 1500));
-    o.lanes = 1 + wi_random_below(&r, 5);
-    o.in_flight = wi_random_below(&r, 4) ? 1 + wi_random_below(&r, 300) : 0;
+    o.common.lanes = 1 + wi_random_below(&r, 5);
+    o.common.in_flight = wi_random_below(&r, 4) ? 1 + wi_random_below(&r, 300) : 0;
     o.per_host = wi_random_below(&r, 3) ? 0 : 1 + wi_random_below(&r, 8);
-    o.unordered = wi_random_below(&r, 2);
-    o.retries = wi_random_below(&r, 4);
-    o.memory = wi_random_below(&r, 2) ? 1 << 20 : 64 << 20;
+    o.common.unordered = wi_random_below(&r, 2);
+    o.common.retries = wi_random_below(&r, 4);
+    o.common.memory = wi_random_below(&r, 2) ? 1 << 20 : 64 << 20;
     fake f = {
         .seed = seed,
         .longest = wi_random_below(&r, 3) * WI_MILLISECOND,
@@ -25,7 +25,7 @@ static void end_with(uint64_t seed)
     f.body = wi_random_below(&r, 2) ? 40000 : 0;
     f.piece = 10000;
     bool fail_fast = wi_random_below(&r, 4) == 0;
-    o.fail_fast = fail_fast;
+    o.common.halt_after = fail_fast;
     int before = atomic_load(&test_failures);
     weir_job *job = make(&o, &f);
     if (!job)
@@ -34,7 +34,7 @@ static void end_with(uint64_t seed)
     EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
     EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
     weir_job_stats s = expect_sound(job, &f, (int64_t)o.choices);
-    EXPECT(o.unordered || out.in_order);
+    EXPECT(o.common.unordered || out.in_order);
     EXPECT(s.end != WEIR_JOB_END_COMPLETE || s.cancelled + s.not_started == 0);
     weir_job_free(job);
     EXPECT_INT(atomic_load(&f.open_lanes), 0);
@@ -96,7 +96,7 @@ TEST(the_deadline_ends_a_job)
 {
     fake f = {.seed = 15, .longest = 3600 * WI_SECOND};
     wi_job_options o = options_for(1000);
-    o.deadline = 10 * WI_MILLISECOND;
+    o.common.deadline = 10 * WI_MILLISECOND;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_DEADLINE);
     EXPECT_INT(s.cancelled + s.not_started + s.ok, 1000);
 }
@@ -105,8 +105,8 @@ TEST(the_first_failure_ends_a_job)
 {
     fake f = {.seed = 16, .stubborn = 200, .stubborn_for = 100};
     wi_job_options o = options_for(100000);
-    o.fail_fast = true;
-    o.retries = 0;
+    o.common.halt_after = 1;
+    o.common.retries = 0;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_FAILFAST);
     EXPECT_INT(s.failed, 1);
 }
@@ -130,8 +130,8 @@ TEST(an_output_that_is_full_ends_a_job)
 {
     fake f = {.seed = 18, .longest = WI_MILLISECOND};
     wi_job_options o = options_for(50000);
-    o.write = NULL;
-    o.output = "/dev/full";
+    o.common.write = NULL;
+    o.common.output = "/dev/full";
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     weir_error err = {0};
@@ -149,7 +149,7 @@ TEST(free_in_the_midst)
     for (uint64_t seed = 1; seed <= 30; seed++) {
         fake f = {.seed = seed, .longest = 3 * WI_MILLISECOND, .fail_percent = 20};
         wi_job_options o = options_for(2000);
-        o.lanes = 1 + (int64_t)seed % 4;
+        o.common.lanes = 1 + (int64_t)seed % 4;
         weir_job *job = make(&o, &f);
         REQUIRE(job != NULL);
         EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);

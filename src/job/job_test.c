@@ -18,7 +18,7 @@ TEST(unordered_items_all_come_out)
 {
     fake f = {.seed = 2, .longest = 2 * WI_MILLISECOND};
     wi_job_options o = options_for(5000);
-    o.unordered = true;
+    o.common.unordered = true;
     EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, 5000);
 }
 
@@ -37,7 +37,7 @@ TEST(sizes_around_those_of_blocks)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         fake f = {.seed = i, .longest = WI_MILLISECOND / 10};
         wi_job_options o = options_for(sizes[i]);
-        o.lanes = (int64_t)i % 4 + 1;
+        o.common.lanes = (int64_t)i % 4 + 1;
         EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, sizes[i]);
     }
 }
@@ -46,8 +46,8 @@ TEST(many_lanes)
 {
     fake f = {.seed = 4, .longest = WI_MILLISECOND, .origins = 7};
     wi_job_options o = options_for(5000);
-    o.lanes = 32;
-    o.in_flight = 40;
+    o.common.lanes = 32;
+    o.common.in_flight = 40;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_COMPLETE);
     EXPECT_INT(s.ok, 5000);
     EXPECT(s.peak_in_flight <= 40);
@@ -57,8 +57,8 @@ TEST(one_at_a_time)
 {
     fake f = {.seed = 5, .longest = WI_MILLISECOND / 20, .origins = 3};
     wi_job_options o = options_for(500);
-    o.lanes = 4;
-    o.in_flight = 1;
+    o.common.lanes = 4;
+    o.common.in_flight = 1;
     EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).peak_in_flight, 1);
 }
 
@@ -66,7 +66,7 @@ TEST(one_at_a_time_per_origin)
 {
     fake f = {.seed = 6, .longest = WI_MILLISECOND / 20, .origins = 5};
     wi_job_options o = options_for(1000);
-    o.lanes = 3;
+    o.common.lanes = 3;
     o.per_host = 1;
     EXPECT(run(&o, &f, WEIR_JOB_END_COMPLETE).peak_in_flight <= 5);
 }
@@ -75,7 +75,7 @@ TEST(a_limit_that_is_found)
 {
     fake f = {.seed = 7, .longest = WI_MILLISECOND};
     wi_job_options o = options_for(20000);
-    o.in_flight = 0;
+    o.common.in_flight = 0;
     EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, 20000);
 }
 
@@ -102,7 +102,7 @@ TEST(attempts_end)
     EXPECT_INT(s.failed, 1);
     EXPECT_INT(out.attempts[17], 4);
     fake g = {.seed = 9, .stubborn = 17, .stubborn_for = 100};
-    o.retries = 0;
+    o.common.retries = 0;
     s = run(&o, &g, WEIR_JOB_END_COMPLETE);
     EXPECT_INT(s.attempts, 100);
     EXPECT_INT(out.attempts[17], 1);
@@ -175,7 +175,7 @@ TEST(a_plan)
 {
     fake f = {.seed = 21, .origins = 3, .bad_percent = 50};
     wi_job_options o = options_for(1000);
-    o.rate = 100;
+    o.common.rate = 100;
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     weir_job_plan plan;
@@ -207,10 +207,10 @@ static void with_little_memory(bool unordered, uint64_t stubborn, int lanes)
               .stubborn = stubborn,
               .stubborn_for = 3};
     wi_job_options o = options_for(400);
-    o.unordered = unordered;
-    o.lanes = lanes;
-    o.in_flight = 64;
-    o.memory = 8 * MIB;
+    o.common.unordered = unordered;
+    o.common.lanes = lanes;
+    o.common.in_flight = 64;
+    o.common.memory = 8 * MIB;
     weir_job_stats s = run(&o, &f, WEIR_JOB_END_COMPLETE);
     EXPECT(s.ok > 390);
     /* An awaited item a lane, and what several lanes took at the same moment. */
@@ -235,9 +235,9 @@ TEST(bodies_beyond_the_budget)
     for (int unordered = 0; unordered < 2; unordered++) {
         fake f = {.seed = 23, .body = 3 * MIB, .piece = MIB / 4, .longest = WI_MILLISECOND};
         wi_job_options o = options_for(60);
-        o.unordered = unordered;
-        o.lanes = 3;
-        o.memory = 1 * MIB;
+        o.common.unordered = unordered;
+        o.common.lanes = 3;
+        o.common.memory = 1 * MIB;
         EXPECT_INT(run(&o, &f, WEIR_JOB_END_COMPLETE).ok, 60);
     }
 }
@@ -259,7 +259,7 @@ TEST(rows_of_an_input)
     REQUIRE(folder_begin());
     fake f = {.seed = 24, .longest = WI_MILLISECOND, .fail_percent = 10};
     wi_job_options o = options_for(3);
-    o.input = put_rows("rows.ndjson", 3000, 2000);
+    o.common.input = put_rows("rows.ndjson", 3000, 2000);
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
@@ -283,11 +283,11 @@ TEST(rows_beyond_the_budget)
     for (int i = 0; i < 4; i++) {
         fake f = {.seed = 27, .longest = WI_MILLISECOND, .fail_percent = 10};
         wi_job_options o = options_for(1);
-        o.input = in_folder("large.txt");
-        o.unordered = i % 2;
-        o.memory = 64 << 10;
-        o.lanes = i < 2 ? 1 : 4;
-        o.retries = 30;
+        o.common.input = in_folder("large.txt");
+        o.common.unordered = i % 2;
+        o.common.memory = 64 << 10;
+        o.common.lanes = i < 2 ? 1 : 4;
+        o.common.retries = 30;
         weir_job *job = make(&o, &f);
         REQUIRE(job != NULL);
         EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);
@@ -316,10 +316,10 @@ static void with_new_column(const char *output, const char *errors)
     fake f = {.seed = 25};
     wi_job_options o = options_for(1);
     weir_job_stats s;
-    o.input = put_rows("rows.ndjson", 1000, 900);
-    o.write = NULL;
-    o.output = in_folder(output);
-    o.errors = errors ? in_folder(errors) : NULL;
+    o.common.input = put_rows("rows.ndjson", 1000, 900);
+    o.common.write = NULL;
+    o.common.output = in_folder(output);
+    o.common.errors = errors ? in_folder(errors) : NULL;
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     weir_error err = {0};
@@ -342,8 +342,8 @@ static void with_all_failed(void)
 {
     fake f = {.seed = 26, .fatal_percent = 100};
     wi_job_options o = options_for(1);
-    o.input = put_rows("rows.ndjson", 1000, 500);
-    o.errors = in_folder("all.csv");
+    o.common.input = put_rows("rows.ndjson", 1000, 500);
+    o.common.errors = in_folder("all.csv");
     weir_job *job = make(&o, &f);
     REQUIRE(job != NULL);
     EXPECT_INT(weir_job_start(job, NULL), WEIR_OK);

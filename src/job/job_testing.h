@@ -239,6 +239,8 @@ static inline void fake_free(void *job)
 
 static const wi_kind fake_kind = {
     .name = "fake",
+    .descriptors = 1,
+    .keeps_descriptors = true,
     .item_size = sizeof(fake_item),
     .check = check,
     .columns = columns,
@@ -325,14 +327,14 @@ static inline wi_job_options options_for(uint64_t items)
 {
     return (wi_job_options){
         .choices = items,
-        .max_row = 1 << 20,
-        .write = take_rows,
-        .lanes = 2,
-        .in_flight = 100,
-        .memory = 64 << 20,
-        .retries = 3,
-        .retry_delay = WI_MILLISECOND,
-        .retry_max_delay = 4 * WI_MILLISECOND,
+        .common.max_row = 1 << 20,
+        .common.write = take_rows,
+        .common.lanes = 2,
+        .common.in_flight = 100,
+        .common.memory = 64 << 20,
+        .common.retries = 3,
+        .common.retry_delay = WI_MILLISECOND,
+        .common.retry_max_delay = 4 * WI_MILLISECOND,
         .retry_after_max = WI_SECOND,
     };
 }
@@ -390,7 +392,7 @@ static inline weir_job_stats run(const wi_job_options *options, fake *f, weir_jo
     EXPECT_INT(weir_job_wait(job, -1, NULL), WEIR_OK);
     s = expect_sound(job, f, (int64_t)options->choices);
     EXPECT_INT(s.end, end);
-    EXPECT(options->unordered || out.in_order);
+    EXPECT(options->common.unordered || out.in_order);
     weir_job_free(job);
     EXPECT(f->freed);
     EXPECT_INT(atomic_load(&f->open_lanes), 0);

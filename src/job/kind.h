@@ -23,8 +23,10 @@
 typedef struct wi_lane wi_lane;
 
 typedef struct wi_kind {
-    const char *name; /* "fetch" */
-    size_t item_size; /* of the kind's struct that begins with a wi_item */
+    const char *name;       /* "fetch" */
+    int descriptors;        /* an item takes while it runs */
+    bool keeps_descriptors; /* afterwards too, for the next item of that origin */
+    size_t item_size;       /* of the kind's struct that begins with a wi_item */
 
     /* Is the job possible with this input? schema: of its first rows, NULL without input (or with
      * an empty one: has_input tells). Called once, before anything is opened for writing. */
@@ -47,6 +49,9 @@ typedef struct wi_kind {
     weir_status (*prepare)(const void *job, void *state, wi_item *item, wi_buf *origin,
                            weir_error *err);
 
+    /* May any item begin now? 0, or in how many ns to ask again. May be NULL: always. */
+    int64_t (*hold)(void *state);
+
     /* Begins an attempt; wi_lane_attempt_ended must follow, even from inside start. */
     void (*start)(void *state, wi_item *item);
 
@@ -59,8 +64,13 @@ typedef struct wi_kind {
     /* Puts the item's cells into a row, from column `first` on. The collector's thread. */
     void (*emit)(const void *job, wi_item *item, wi_batch *batch, size_t first);
 
-    /* Writes what is to be kept besides rows (files); a failure is the item's. May be NULL. */
+    /* Writes what is to be kept besides rows, of an item that is ok or failed; a failure of this is
+     * the item's. The collector's thread. May be NULL. */
     weir_status (*save)(const void *job, wi_item *item, weir_error *err);
+
+    /* Writes what goes the way of the rows, but past them; a failure ends the run, as it does when
+     * a row cannot be written. The collector's thread. May be NULL. */
+    weir_status (*pass)(const void *job, wi_item *item, weir_error *err);
 
     /* Frees what the kind keeps in an item. Any thread. */
     void (*release)(wi_item *item);

@@ -329,6 +329,12 @@ static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
 static size_t start_ready(wi_lane *lane, int64_t *again)
 {
     size_t started = 0;
+    const wi_kind *kind = lane->shared.kind;
+    int64_t hold = kind->hold && lane->ready_len ? kind->hold(lane->state) : 0;
+    if (hold) {
+        *again = wi_loop_now(lane->loop) + hold;
+        return 0;
+    }
     wi_list round;
     wi_list_init(&round);
     wi_list_splice(&round, &lane->queues);

@@ -14,7 +14,7 @@
 #include "batch.h"
 #include "error.h"
 #include "reader.h"
-#include "weir/fetch.h"
+#include "weir/job.h"
 
 typedef struct wi_sink wi_sink;
 

@@ -65,10 +65,20 @@ bool wi_template_is_constant(const wi_template *t)
     for (size_t i = 0; i < t->segments_len; i++) {
         const wi_segment *s = &t->segments[i];
         if (s->hole == WI_HOLE_COLUMN || s->hole == WI_HOLE_NUMBER || s->hole == WI_HOLE_CHOSEN ||
-            s->count > 1)
+            s->hole == WI_HOLE_VALUE || s->count > 1)
             return false;
     }
     return true;
+}
+
+bool wi_template_has_values(const wi_template *t)
+{
+    for (size_t i = 0; i < t->segments_len; i++) {
+        wi_hole hole = t->segments[i].hole;
+        if (hole == WI_HOLE_COLUMN || hole == WI_HOLE_CHOSEN || hole == WI_HOLE_VALUE)
+            return true;
+    }
+    return false;
 }
 
 static weir_status unknown_column(const wi_template *t, const wi_segment *s,
@@ -102,10 +112,52 @@ static weir_status unknown_column(const wi_template *t, const wi_segment *s,
 static weir_status unknown_choice(const wi_template *t, const wi_segment *s, const wi_template *url,
                                   weir_error *err)
 {
+    if (wi_template_is_of_command(t))
+        return wi_fail(err, WEIR_INVALID, "%s: {%zu} at %s, but there %s %zu list%s of arguments",
+                       t->what, s->chosen + 1, wi_template_position(t, s->source).text,
+                       url->choices_len == 1 ? "is" : "are", url->choices_len,
+                       url->choices_len == 1 ? "" : "s");
     return wi_fail(err, WEIR_INVALID, "%s: {#%zu} at %s, but the URL has %zu range%s or list%s",
                    t->what, s->chosen + 1, wi_template_position(t, s->source).text,
                    url->choices_len, url->choices_len == 1 ? "" : "s",
                    url->choices_len == 1 ? "" : "s");
+}
+
+/* {1} of a command with an input: its first column. */
+static weir_status unknown_position(const wi_template *t, const wi_segment *s,
+                                    const wi_schema *schema, weir_error *err)
+{
+    wi_position position = wi_template_position(t, s->source);
+    if (!schema)
+        return wi_fail(err, WEIR_INVALID,
+                       "%s: {%zu} at %s, but there is neither an input (-i) nor arguments (:::)",
+                       t->what, s->chosen + 1, position.text);
+    size_t columns = wi_schema_columns(schema);
+    return wi_fail(err, WEIR_INVALID, "%s: {%zu} at %s, but the input has %zu column%s", t->what,
+                   s->chosen + 1, position.text, columns, columns == 1 ? "" : "s");
+}
+
+/* {} stands for one thing. */
+static weir_status check_value(const wi_template *t, const wi_segment *s, const wi_schema *schema,
+                               const wi_template *lists, weir_error *err)
+{
+    wi_position position = wi_template_position(t, s->source);
+    if (lists && lists->choices_len != 1)
+        return wi_fail(err, WEIR_INVALID,
+                       "%s: {} at %s could be each of %zu lists of arguments; write {1}, {2}",
+                       t->what, position.text, lists->choices_len);
+    if (!lists && schema && wi_schema_columns(schema) > 1) {
+        wi_name name = wi_schema_name(schema, 0);
+        return wi_fail(err, WEIR_INVALID,
+                       "%s: {} at %s could be each of the input's %zu columns; name one, as {%.*s}",
+                       t->what, position.text, wi_schema_columns(schema),
+                       wi_template_clip(name.bytes, name.len, 40), name.bytes);
+    }
+    if (!lists && !schema)
+        return wi_fail(err, WEIR_INVALID,
+                       "%s: {} at %s, but there is neither an input (-i) nor arguments (:::)",
+                       t->what, position.text);
+    return WEIR_OK;
 }
 
 weir_status wi_template_check(const wi_template *t, const wi_schema *schema, const wi_template *url,
@@ -118,6 +170,14 @@ weir_status wi_template_check(const wi_template *t, const wi_schema *schema, con
             return unknown_column(t, s, schema, err);
         if (s->hole == WI_HOLE_CHOSEN && url && s->chosen >= url->choices_len)
             return unknown_choice(t, s, url, err);
+        if (s->hole == WI_HOLE_CHOSEN && !url && wi_template_is_of_command(t) &&
+            (!schema || s->chosen >= wi_schema_columns(schema)))
+            return unknown_position(t, s, schema, err);
+        if (s->hole == WI_HOLE_VALUE) {
+            weir_status status = check_value(t, s, schema, url, err);
+            if (status)
+                return status;
+        }
     }
     return WEIR_OK;
 }

@@ -15,11 +15,18 @@
  * the empty value "_"). `:raw` leaves it as it is (not in paths or headers). A JSON cell that is a
  * string is unescaped first, and null is the empty text, except as a whole JSON value.
  *
+ * A command's words have the placeholders of GNU parallel: {} is the value (of an input with one
+ * column, or of one list of arguments), {.} the value without its extension, {/} its last part,
+ * {//} the folder before that, {/.} the last part without extension; {name} is a column, {1} the
+ * first list or column, and they take the same endings: {name/.}. {#} is the number, and any other
+ * brace is text. There is no encoding, but a NUL is refused, and for a shell each value is quoted.
+ *
  * Parsed once, expanded by many threads at a time.
  */
 #ifndef WI_TEMPLATE_H
 #define WI_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +41,9 @@ typedef enum wi_template_mode {
     WI_TEMPLATE_FORM,
     WI_TEMPLATE_RAW, /* a body that is neither */
     WI_TEMPLATE_PATH,
+    WI_TEMPLATE_WORD,  /* of a command */
+    WI_TEMPLATE_SHELL, /* a command line */
+    WI_TEMPLATE_STDIN, /* a command's input: like a word, but it may hold anything */
 } wi_template_mode;
 
 typedef struct wi_template wi_template;
@@ -52,6 +62,20 @@ typedef struct wi_scope {
 weir_status wi_template_parse(const char *text, size_t len, wi_template_mode mode, const char *what,
                               wi_template **out, weir_error *err);
 void wi_template_free(wi_template *template_);
+
+/*
+ * A template of lists alone, for commands: its combinations are what {1}, {2} stand for. The words
+ * are borrowed in the call. WEIR_INVALID past 2^62 combinations.
+ */
+typedef struct wi_words {
+    const char *const *words;
+    size_t len;
+} wi_words;
+weir_status wi_template_of_lists(const wi_words *lists, size_t n, wi_template **out,
+                                 weir_error *err);
+
+/* Does any hole take something from the row or the lists? {#} does not. */
+bool wi_template_has_values(const wi_template *template_);
 
 /* The product of the ranges and lists; 1 without any. WEIR_INVALID at parse time past 2^62. */
 uint64_t wi_template_count(const wi_template *template_);
@@ -73,5 +97,9 @@ weir_status wi_template_check(const wi_template *template_, const wi_schema *sch
 weir_status wi_template_expand(const wi_template *template_, const wi_scope *scope, wi_buf *out,
                                wi_buf *shown, weir_error *err);
 bool wi_template_has_secrets(const wi_template *template_);
+
+/* Puts what was appended to out since `from` into single quotes, so that a POSIX shell takes it for
+ * one word whatever it holds (POSIX.1-2017, Shell Command Language, 2.2.2). */
+void wi_template_quote(wi_buf *out, size_t from);
 
 #endif

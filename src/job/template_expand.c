@@ -84,6 +84,11 @@ static weir_status put_text(const expansion *e, size_t start, const char *bytes,
         if (has_line_break(bytes, len))
             return refuse(e, "holds a line break or NUL, which a header cannot hold");
         break;
+    case WI_PLACE_WORD:
+    case WI_PLACE_SHELL:
+        if (len && memchr(bytes, '\0', len))
+            return refuse(e, "holds a NUL, which no argument can");
+        break;
     case WI_PLACE_RAW:
         break;
     }
@@ -239,14 +244,43 @@ static weir_status put_chosen(const expansion *e, size_t start, const wi_templat
     return put_number(e, start, at, (size_t)(end - at));
 }
 
+/* {1}: the row's first column. */
+static weir_status put_position(const expansion *e, size_t start)
+{
+    const wi_batch *batch = e->scope->batch;
+    size_t column = e->segment->chosen;
+    wi_cell cell = {.kind = WI_ABSENT};
+    if (batch && column < wi_schema_columns(wi_batch_schema(batch)))
+        cell = wi_batch_cell(batch, e->scope->row, column);
+    if (cell.kind == WI_ABSENT)
+        return wi_fail(e->err, WEIR_INVALID, "the row has no column {%zu}", column + 1);
+    return put_cell(e, start, &cell);
+}
+
 static weir_status put_choice(const expansion *e, size_t start)
 {
     const wi_template *url = e->scope->url;
+    if (!url && wi_template_is_of_command(e->t))
+        return put_position(e, start);
     if (!url || e->segment->chosen >= url->choices_len)
         return wi_fail(e->err, WEIR_INVALID, "%s: {#%zu} at %s: the URL has no such range or list",
                        e->t->what, e->segment->chosen + 1,
                        wi_template_position(e->t, e->segment->source).text);
     return put_chosen(e, start, url, &url->segments[url->choices[e->segment->chosen]]);
+}
+
+/* {}: the one list there is, or the one column of the row. */
+static weir_status put_value(const expansion *e, size_t start)
+{
+    const wi_template *lists = e->scope->url;
+    if (lists)
+        return put_chosen(e, start, lists, &lists->segments[lists->choices[0]]);
+    const wi_batch *batch = e->scope->batch;
+    if (!batch || wi_schema_columns(wi_batch_schema(batch)) != 1)
+        return wi_fail(e->err, WEIR_INVALID,
+                       "the row has not one column, which {} could stand for");
+    wi_cell cell = wi_batch_cell(batch, e->scope->row, 0);
+    return cell.kind == WI_ABSENT ? WEIR_OK : put_cell(e, start, &cell);
 }
 
 static weir_status put_segment(const expansion *e, size_t start)
@@ -270,6 +304,8 @@ static weir_status put_segment(const expansion *e, size_t start)
     case WI_HOLE_RANGE:
     case WI_HOLE_LIST:
         return put_chosen(e, start, e->t, s);
+    case WI_HOLE_VALUE:
+        return put_value(e, start);
     }
     return WEIR_INTERNAL;
 }
@@ -298,6 +334,9 @@ static weir_status fill(expansion *e, wi_buf *shown)
         weir_status status = put_segment(e, start);
         if (status)
             return status;
+        wi_template_cut(e->out, before, e->segment->part);
+        if (e->segment->place == WI_PLACE_SHELL && e->segment->hole != WI_HOLE_TEXT)
+            wi_template_quote(e->out, before);
         if (e->segment->place == WI_PLACE_PATH && e->segment->hole != WI_HOLE_TEXT &&
             e->out->len == before)
             wi_buf_putc(e->out, '_');

@@ -86,7 +86,7 @@ static bool is_escape(const parser *p, size_t at, bool in_list)
         return false;
     char c = p->text[at + 1];
     if (c == '\\')
-        return p->t->mode != WI_TEMPLATE_JSON;
+        return p->t->mode != WI_TEMPLATE_JSON && !wi_template_is_of_command(p->t);
     return c == '{' || c == '}' || (in_list && c == ',');
 }
 
@@ -109,6 +109,10 @@ static wi_place place_of(const parser *p, bool raw)
         return WI_PLACE_HEADER;
     case WI_TEMPLATE_PATH:
         return WI_PLACE_PATH;
+    case WI_TEMPLATE_WORD:
+        return WI_PLACE_WORD;
+    case WI_TEMPLATE_SHELL:
+        return WI_PLACE_SHELL;
     case WI_TEMPLATE_JSON:
         return raw ? WI_PLACE_RAW : p->json_string ? WI_PLACE_JSON_STRING : WI_PLACE_JSON_VALUE;
     case WI_TEMPLATE_URL:
@@ -416,12 +420,79 @@ static size_t find_close_in_body(const parser *p, size_t open)
     return at;
 }
 
+/* ---- a command's ---- */
+
+/* How much of the text is a name: of a column, a number, or '#'. */
+static size_t command_name_length(const char *text)
+{
+    if (*text == '#')
+        return 1;
+    size_t len = 0;
+    while (is_letter(text[len]) || (text[len] >= '0' && text[len] <= '9') || text[len] == '_' ||
+           text[len] == '-' || (unsigned char)text[len] >= 0x80)
+        len++;
+    return len;
+}
+
+static bool read_part(const char *text, size_t len, wi_part *part)
+{
+    static const char *const endings[] = {"", ".", "/", "//", "/."};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (strlen(endings[i]) == len && memcmp(text, endings[i], len) == 0) {
+            *part = (wi_part)i;
+            return true;
+        }
+    return false;
+}
+
+/* Commands hold braces of all kinds (awk, find, the shell): only what looks exactly like a
+ * placeholder is one. */
+static size_t find_close_in_command(const parser *p, size_t open)
+{
+    wi_part part;
+    const char *name = p->text + open + 1;
+    size_t len = command_name_length(name);
+    size_t ending = strspn(name + len, "./");
+    if (name[len + ending] != '}' || !read_part(name + len, ending, &part))
+        return 0;
+    return *name == '#' && ending ? 0 : open + 1 + len + ending;
+}
+
+static weir_status parse_placeholder(parser *p, size_t open, size_t close)
+{
+    const char *name = p->text + open + 1;
+    size_t len = command_name_length(name);
+    wi_segment hole = {.hole = len ? WI_HOLE_COLUMN : WI_HOLE_VALUE,
+                       .place = place_of(p, false),
+                       .source = open,
+                       .count = 1};
+    weir_status status = flush_text(p);
+    if (status)
+        return status;
+    read_part(name + len, close - open - 1 - len, &hole.part);
+    int64_t n;
+    if (*name == '#') {
+        hole.hole = WI_HOLE_NUMBER;
+    } else if (len && wi_text_parse_i64(name, len, &n) && n >= 1) {
+        hole.hole = WI_HOLE_CHOSEN;
+        hole.chosen = (size_t)n - 1;
+    } else {
+        hole.span = (wi_span){p->t->bytes.len, len};
+        wi_buf_append(&p->t->bytes, name, len);
+    }
+    return push(p, &hole);
+}
+
 static weir_status parse_brace(parser *p)
 {
     size_t open = p->at;
-    size_t close = p->is_body ? find_close_in_body(p, open) : find_close(p, open);
+    bool command = wi_template_is_of_command(p->t);
+    size_t close = command      ? find_close_in_command(p, open)
+                   : p->is_body ? find_close_in_body(p, open)
+                                : find_close(p, open);
     if (close) {
-        weir_status status = parse_hole(p, open, close);
+        weir_status status =
+            command ? parse_placeholder(p, open, close) : parse_hole(p, open, close);
         p->at = close + 1;
         p->source = p->at;
         return status;
@@ -482,8 +553,7 @@ static weir_status parse_all(parser *p)
     return status;
 }
 
-/* The last range or list moves fastest. */
-static void set_strides(wi_template *t)
+void wi_template_set_strides(wi_template *t)
 {
     uint64_t stride = 1;
     for (size_t i = t->choices_len; i-- > 0;) {
@@ -507,7 +577,8 @@ weir_status wi_template_parse(const char *text, size_t len, wi_template_mode mod
     weir_status status = WEIR_NOMEM;
     if (t->what && copy && wi_buf_reserve(&t->bytes, len + 1)) {
         parser p = {.t = t, .text = copy, .len = len, .err = err};
-        p.is_body = mode == WI_TEMPLATE_JSON || mode == WI_TEMPLATE_FORM || mode == WI_TEMPLATE_RAW;
+        p.is_body = mode == WI_TEMPLATE_JSON || mode == WI_TEMPLATE_FORM ||
+                    mode == WI_TEMPLATE_RAW || wi_template_is_of_command(t);
         status = parse_all(&p);
     } else {
         wi_fail_nomem(err);
@@ -516,7 +587,7 @@ weir_status wi_template_parse(const char *text, size_t len, wi_template_mode mod
         wi_template_free(t);
         return status;
     }
-    set_strides(t);
+    wi_template_set_strides(t);
     *out = t;
     return WEIR_OK;
 }

@@ -41,6 +41,24 @@ static size_t count_any(const wi_buf *buf, const char *set, size_t n)
     return count;
 }
 
+/* What a shell would act on: everything outside of single quotes that is no part of a plain word.
+ */
+static size_t count_shell(const wi_buf *buf)
+{
+    size_t count = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < buf->len; i++) {
+        if (buf->data[i] == '\'')
+            quoted = !quoted;
+        else if (!quoted && buf->data[i] == '\\')
+            i++;
+        else if (!quoted)
+            count += memchr(" \t\n;|&<>()$`\"*?[#~", buf->data[i], 19) != NULL;
+    }
+    must(!quoted);
+    return count;
+}
+
 static bool is_json(const wi_buf *buf)
 {
     return wi_json_check(buf->data, buf->len).type != WI_JSON_INVALID;
@@ -62,7 +80,14 @@ static void check_structure(wi_template_mode mode, const wi_buf *got, const wi_b
     case WI_TEMPLATE_JSON:
         must(is_json(got) || !is_json(harmless));
         break;
+    case WI_TEMPLATE_WORD:
+        must(count_any(got, "\0", 1) == count_any(harmless, "\0", 1));
+        break;
+    case WI_TEMPLATE_SHELL:
+        must(count_shell(got) == count_shell(harmless));
+        break;
     case WI_TEMPLATE_RAW:
+    case WI_TEMPLATE_STDIN:
         break;
     }
 }
@@ -118,8 +143,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    wi_template_mode mode = (wi_template_mode)(data[0] % (WI_TEMPLATE_PATH + 1));
-    bool json = data[0] & 0x80;
+    unsigned kind = data[0];
+    wi_template_mode mode = kind & 0x40 ? (wi_template_mode)(WI_TEMPLATE_WORD + (kind & 3) % 3)
+                                        : (wi_template_mode)(kind % (WI_TEMPLATE_PATH + 1));
+    bool json = kind & 0x80;
     const char *text = (const char *)data + 1, *end = (const char *)data + size;
     const char *nul = memrchr(text, '\0', size - 1);
     size_t len = (size_t)((nul ? nul : end) - text);
@@ -133,7 +160,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     uint64_t count = wi_template_count(t);
     must(count >= 1 && count <= UINT64_C(1) << 62);
-    if (!memmem(text, len, ":raw}", 5)) /* which may do anything */
+    /* :raw may do anything, and so may quotes of the user's own around a placeholder. */
+    bool own_quotes =
+        mode == WI_TEMPLATE_SHELL && (memchr(text, '\'', len) || memchr(text, '\\', len));
+    if (!memmem(text, len, ":raw}", 5) && !own_quotes)
         expand(t, mode, json, value, (size_t)(end - value));
     wi_template_free(t);
     return 0;

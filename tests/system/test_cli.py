@@ -3,9 +3,7 @@
 import base64
 import os
 import pathlib
-import pty
 import re
-import select
 import signal
 import subprocess
 import threading
@@ -13,6 +11,7 @@ import threading
 import pytest
 
 from conftest import LIMIT, accounted, parse_rows, wait_until
+from terminal import Terminal, on_terminal
 
 NOWHERE = "http://127.0.0.1:1/"
 
@@ -298,7 +297,7 @@ def test_every_option_of_the_issue_is_in_the_help(weir):
         assert re.search(rf"(^|\s){re.escape(option)}\b", text, re.M), option
 
 
-@pytest.mark.parametrize("command", ["fetch", "mock", "demo"])
+@pytest.mark.parametrize("command", ["fetch", "exec", "mock", "demo"])
 def test_help_of_a_command(weir, command):
     long, short = weir("help", command), weir(command, "--help")
     assert (long.returncode, short.returncode) == (0, 0)
@@ -357,30 +356,6 @@ def test_quiet(weir, nginx):
     assert "HTTP 404" in weir("fetch", "-q", nginx.url + "/nothing").log
 
 
-class Terminal:
-    """A pseudo-terminal and everything that was written to it."""
-
-    def __init__(self):
-        self.ours, self.theirs = pty.openpty()
-        self.seen = b""
-
-    def read_until_closed(self, process):
-        os.close(self.theirs)
-        while True:
-            ready, _, _ = select.select([self.ours], [], [], LIMIT)
-            assert ready, "nothing more came"
-            try:
-                piece = os.read(self.ours, 65536)
-            except OSError:  # EIO: the last one who had it open is gone
-                break
-            if not piece:
-                break
-            self.seen += piece
-        os.close(self.ours)
-        process.wait(timeout=LIMIT)
-        return self.seen.decode()
-
-
 def test_ctrl_c_while_all_wait_to_try_again(weir, api, processes):
     terminal = Terminal()
     process = weir.start("fetch", api((500, {}, b"")).url + "/{1..3}", "-o", "/dev/null",
@@ -394,26 +369,6 @@ def test_ctrl_c_while_all_wait_to_try_again(weir, api, processes):
     log = terminal.read_until_closed(process)
     assert process.returncode == 130
     assert "nothing in flight; 3 waited to try again" in log and "finishing" not in log
-
-
-def on_terminal(weir, processes, *args, also_rows=False, **options):
-    """What a terminal shows of a run, and its rows elsewhere."""
-    terminal = Terminal()
-    process = weir.start(*args, stdin=terminal.theirs, stderr=terminal.theirs,
-                         stdout=terminal.theirs if also_rows else subprocess.PIPE,
-                         env={"TERM": "xterm-256color", "COLUMNS": "100", **options})
-    processes.append(process)
-    rows = []
-    reader = None
-    if not also_rows:
-        reader = threading.Thread(target=lambda: rows.append(process.stdout.read()), daemon=True)
-        reader.start()
-    shown = terminal.read_until_closed(process)
-    if reader:
-        reader.join(LIMIT)
-        process.stdout.close()
-        process.stdout = None
-    return process.returncode, shown, rows[0] if rows else b""
 
 
 def test_a_terminal_shows_progress_and_a_summary(weir, mock, processes):

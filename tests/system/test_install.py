@@ -108,7 +108,7 @@ def test_the_installed_command_runs(stage):
 def test_the_manual_is_installed(stage):
     names = {path.name for path in stage.rglob("*.[1-9]")}
     commands = {path.stem.removeprefix("cmd_") for path in (SOURCE / "cli").glob("cmd_*.c")}
-    pages = {f"weir-{name}.1" for name in commands & {"fetch", "mock", "demo"}}  # the others need none
+    pages = {f"weir-{name}.1" for name in commands & {"fetch", "exec", "mock", "demo"}}  # the others need none
     assert {"weir.1", "libweir.3"} | pages <= names
     functions = run("nm", "-D", "--defined-only", str(find(stage, "libweir.so"))).split()
     functions = {re.sub("@.*", "", word) for word in functions if word.startswith("weir_")}

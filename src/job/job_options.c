@@ -1,0 +1,59 @@
+/*
+ * job_options.c: the options that all kinds have in common, checked and filled in. What is wrong is
+ * said with the name that the option has on the command line.
+ */
+#include "job.h"
+
+#define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
+#define DEFAULT_RETRY_MAX_DELAY (30 * WI_SECOND)
+
+enum {
+    DEFAULT_MAX_ROW = 16 << 20,
+    DEFAULT_MEMORY = 256 << 20,
+    LEAST_MEMORY = 1 << 20,
+    MOST_LANES = 64,
+};
+
+weir_status wi_check_ranges(const wi_range *ranges, size_t n, weir_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const wi_range *r = &ranges[i];
+        if (r->value && (r->value < r->least || r->value > r->most))
+            return wi_fail(err, WEIR_INVALID, "%s: %lld is not between %lld and %lld", r->option,
+                           (long long)r->value, (long long)r->least, (long long)r->most);
+    }
+    return WEIR_OK;
+}
+
+static void set_default(int64_t *value, int64_t otherwise)
+{
+    if (!*value)
+        *value = otherwise;
+}
+
+weir_status wi_job_options_fill(weir_job_options *o, int64_t timeout, int64_t retries,
+                                weir_error *err)
+{
+    const wi_range ranges[] = {
+        {"--jobs", o->in_flight, 1, 1000000},
+        {"--lanes", o->lanes, 1, MOST_LANES},
+        {"--max-row", o->max_row, 1024, (int64_t)1 << 30},
+        {"--memory", o->memory, LEAST_MEMORY, (int64_t)1 << 50},
+        {"--retry", o->retries, -1, 100},
+        {"--halt-after", o->halt_after, 1, INT64_MAX},
+    };
+    weir_status status = wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);
+    if (status == WEIR_OK && (o->rate < 0 || o->rate != o->rate))
+        status = wi_fail(err, WEIR_INVALID, "--rate: a rate is not negative");
+    set_default(&o->max_row, DEFAULT_MAX_ROW);
+    set_default(&o->memory, DEFAULT_MEMORY);
+    set_default(&o->timeout, timeout);
+    if (o->timeout < 0)
+        o->timeout = 0;
+    set_default(&o->retries, retries);
+    if (o->retries < 0)
+        o->retries = 0;
+    set_default(&o->retry_delay, DEFAULT_RETRY_DELAY);
+    set_default(&o->retry_max_delay, DEFAULT_RETRY_MAX_DELAY);
+    return status;
+}
