@@ -98,6 +98,19 @@ weir_status wi_fail_errno(weir_error *err, int sys_errno, const char *format, ..
     return status;
 }
 
+void wi_error_tidy(weir_error *err)
+{
+    if (!err->status)
+        return;
+    char raw[WEIR_ERROR_TEXT_SIZE];
+    size_t len = strnlen(err->text, sizeof raw - 1);
+    memcpy(raw, err->text, len);
+    if (len)
+        wi_text_printable(err->text, sizeof err->text, raw, len);
+    else
+        snprintf(err->text, sizeof err->text, "%s", weir_status_text(err->status));
+}
+
 weir_status wi_fail_nomem(weir_error *err)
 {
     if (err) {

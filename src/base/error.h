@@ -14,6 +14,12 @@ weir_status wi_fail(weir_error *err, weir_status status, const char *format, ...
 weir_status wi_fail_errno(weir_error *err, int sys_errno, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * A function of the program's has had this error to fill, in whatever way: if it says that it
+ * failed, its text is ended, made printable, and that of the status if there is none.
+ */
+void wi_error_tidy(weir_error *err);
+
 /* Out of memory, said without allocating. */
 weir_status wi_fail_nomem(weir_error *err);
 

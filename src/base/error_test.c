@@ -46,6 +46,23 @@ TEST(text_is_printable_and_bounded)
     EXPECT_STR(err.text + strlen(err.text) - 7, "\\x01...");
 }
 
+TEST(what_the_program_has_filled_is_tidied)
+{
+    weir_error err = {.status = WEIR_IO, .sys_errno = 5, .text = "clear \x1B[2J\nit"};
+    wi_error_tidy(&err);
+    EXPECT_STR(err.text, "clear \\x1B[2J\\nit");
+    EXPECT_INT(err.sys_errno, 5);
+    memset(err.text, 'x', sizeof err.text);
+    wi_error_tidy(&err);
+    EXPECT_INT(strlen(err.text), sizeof err.text - 1);
+    err.text[0] = '\0';
+    wi_error_tidy(&err);
+    EXPECT_STR(err.text, "input/output error");
+    err = (weir_error){.status = WEIR_OK, .text = "\n"};
+    wi_error_tidy(&err);
+    EXPECT_STR(err.text, "\n"); /* nothing failed */
+}
+
 TEST(every_status_has_name_and_text)
 {
     for (int i = WEIR_OK; i <= WEIR_INTERNAL; i++) {
@@ -59,4 +76,5 @@ TEST(every_status_has_name_and_text)
 }
 
 TESTS(CASE(fail_fills_and_returns), CASE(errno_becomes_status_and_text),
-      CASE(text_is_printable_and_bounded), CASE(every_status_has_name_and_text))
+      CASE(text_is_printable_and_bounded), CASE(what_the_program_has_filled_is_tidied),
+      CASE(every_status_has_name_and_text))

@@ -428,6 +428,7 @@ bool wi_executor_initialize(weir_executor *ex)
     if (!err.status)
         wi_fail(&err, status, "the executor's initializer failed: %s", weir_status_text(status));
     err.status = status;
+    wi_error_tidy(&err);
     wi_executor_break(ex, &err);
     return false;
 }

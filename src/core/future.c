@@ -196,6 +196,7 @@ void *wi_task_call(const weir_task *task, weir_executor *executor, weir_future *
     error->sys_errno = 0;
     error->text[0] = '\0';
     void *result = task->fn(task->arg, error);
+    wi_error_tidy(error);
     if (future)
         set_running(future, NULL);
     wi_task_leave(&call);

@@ -264,6 +264,7 @@ static void end_input(weir_map *map, weir_status status, weir_error *error)
         if (!error->status)
             wi_fail(error, status, "the map's input failed: %s", weir_status_text(status));
         error->status = status;
+        wi_error_tidy(error);
         map->drawn++;
         wi_map_store(map, place, WI_SLOT_FAILED, wi_map_copy_error(error), NULL);
     }

@@ -450,6 +450,7 @@ static void *run_item(runner *me, size_t place, uint64_t *flags)
     error->sys_errno = 0;
     error->text[0] = '\0';
     void *result = map->fn(map->items ? wi_map_item(map, place) : me->arg, error);
+    wi_error_tidy(error);
     me->ran++;
     *flags = error->status ? WI_SLOT_FAILED : 0;
     if (!error->status)

@@ -148,6 +148,7 @@ static weir_status call_directly(weir_task_fn fn, void *arg, void **result, weir
     wi_task *task = wi_task_current();
     int64_t deadline = task->deadline;
     void *value = fn(arg, &failure);
+    wi_error_tidy(&failure);
     task->deadline = deadline;
     if (failure.status == WEIR_OK)
         *result = value;

@@ -154,12 +154,12 @@ static void *run(const call *c, weir_error *error)
         result = c->fn(c->arg, error);
     } else if (c->initializer) {
         weir_status status = c->initializer(c->arg, error);
-        if (status && error->status != status)
+        if (status && !error->status)
             wi_fail(error, status, "the executor's initializer failed: %s",
                     weir_status_text(status));
-        else if (!status)
-            error->status = WEIR_OK;
+        error->status = status;
     }
+    wi_error_tidy(error);
     set_running(NULL, 0);
     wi_task_leave(&task);
     fflush(stdout);
