@@ -95,19 +95,28 @@ class Manual:
         found, seen = [], set(COMMON) if page.header != "error.h" else set()
         queue = [f.text for f in page.functions]
         while queue:
-            for word in re.findall(r"\b(?:weir|WEIR)_\w+", queue.pop(0)):
+            code = re.sub(r"/\*.*?\*/", "", queue.pop(0), flags=re.S)
+            for word in re.findall(r"\b(?:weir|WEIR)_\w+", code):
                 if word in seen or word not in self.types | self.macros:
                     continue
                 seen.add(word)
                 item = self.types.get(word) or self.macros[word]
-                found.append(item)
-                queue.append(item.text)
+                found.append((word, item))
+                if item.header == page.header:
+                    queue.append(item.text)
                 belonging = re.compile(rf"{word.upper()}(_[A-Z]+)?$") if word in self.types else None
                 for name, macro in self.macros.items():
                     if belonging and belonging.match(name) and name not in seen:
                         seen.add(name)
-                        found.append(macro)
+                        found.append((name, macro))
         return found
+
+    def home(self, word, header):
+        """The page of that header which describes the type."""
+        for page in self.pages:
+            if page.header == header and word in [name for name, _ in self.definitions(page)]:
+                return page.functions[0].name
+        return "libweir"
 
     def siblings(self, page):
         return [other.functions[0].name for other in self.pages
@@ -115,12 +124,12 @@ class Manual:
 
 
 def paragraphs(comment):
-    """The text of a comment: a paragraph each; code, which is indented, keeps its lines."""
+    """The text of a comment: a paragraph each; code, which is indented, and lists keep their lines."""
     text = re.sub(r"^/\*+|\*+/$", "", comment.strip())
-    lines = [re.sub(r"^ ?\* ?", "", line).rstrip() for line in text.strip("\n").split("\n")]
+    lines = [re.sub(r"^ *\* ?", "", line).rstrip() for line in text.strip("\n").split("\n")]
     lines[0] = lines[0].strip()
     parts = [part.strip("\n") for part in re.split(r"\n\s*\n", "\n".join(lines).strip())]
-    return [part if part.startswith("    ") else " ".join(part.split()) for part in parts if part]
+    return [part if part.startswith(("    ", "- ")) else " ".join(part.split()) for part in parts if part]
 
 
 # mdoc
@@ -138,7 +147,7 @@ def literal(text):
 
 def prose(text, known):
     """Running text: a sentence a line, names in bold, quotation marks of macros kept apart."""
-    text = re.sub(r"([A-Za-z0-9)'][.]|[a-z][.]\)) (?=[A-Z(*\d])", r"\1\n", " ".join(text.split()))
+    text = re.sub(r"(?<!e\.g)(?<!i\.e)([\w)'\"][.]|[a-z][.]\)) (?! )", r"\1\n", " ".join(text.split()))
     text = escape(text)
     return re.sub(r"\bweir_\w+\b|\bWEIR_[A-Z]\w*\b",
                   lambda m: f"\\fB{m[0]}\\fR" if m[0] in known or m[0].isupper() else m[0], text)
@@ -150,9 +159,68 @@ def body(parts, known):
         out += [".Pp"] if out else []
         if part.startswith("    "):
             out.append(literal(textwrap.dedent(part)))
+        elif part.startswith("- "):
+            points = [prose(point, known) for point in re.split(r"^- ", part, flags=re.M)[1:]]
+            out += [".Bl -dash -compact", *[f".It\n{point}" for point in points], ".El"]
         else:
             out.append(prose(part, known))
     return out
+
+
+def members(text):
+    """The fields of a struct or the constants of an enum: (heading, declaration, comment)..."""
+    block = text[text.index("{") + 1:text.rindex("}")].strip()
+    out, before, heading, end = [], None, None, None
+    ends = "," if text.startswith("typedef enum") else ";"
+    found = re.compile(rf"/\*.*?\*/|(?:[^{ends}/(]|\([^)]*\))+(?:{ends}|$|(?=/\*))", re.S).finditer(block)
+    for part in found:
+        if not part[0].strip():
+            continue
+        gap = block[end:part.start()] if end is not None else "\n"
+        end = part.end()
+        if not part[0].lstrip().startswith("/*"):
+            code = " ".join(part[0].strip().rstrip(ends).split())
+            out.append([heading, re.sub(r"\* (?=\w+$)", "*", code), before])
+            before = heading = None
+        elif out and "\n" not in gap:
+            out[-1][2] = part[0]
+        elif "\n" in part[0]:
+            before = part[0]
+        else:
+            heading = part[0]
+    return out
+
+
+def table(name, item, known):
+    """A struct's fields or an enum's constants, each with what is said of it."""
+    is_enum = item.text.startswith("typedef enum")
+    out = [f"\\fB{name}\\fR is " + ("one of:" if is_enum else "a structure of:")]
+    listed = False
+    for heading, code, comment in members(item.text):
+        if heading:
+            out += [".El"] if listed else []
+            out += [".Pp", prose("; ".join(paragraphs(heading)) + ":", known)]
+            listed = False
+        if not listed:
+            out += [".Bl -tag -width 4n -compact"]
+            listed = True
+        out += [f'.It {"Dv" if is_enum else "Vt"} "{escape(code)}"']
+        if comment:
+            out += [prose(part, known) for part in paragraphs(comment)]
+    return out + [".El"]
+
+
+def describe(name, item, known):
+    """A type or macro in a page."""
+    out = body(paragraphs(item.comment), known) if item.comment else []
+    if "{" in item.text and re.match(r"typedef (struct|enum)", item.text) and "#" not in item.text:
+        return out + ([".Pp"] if out else []) + table(name, item, known)
+    text = item.text
+    if name.endswith("_OPTIONS_INIT"):
+        return [f"A structure begins as \\fB{name}\\fR."]
+    if text.startswith("#") and "(X)" not in text:
+        text = re.match(r"# *define (\w+(\([^)]*\))?)", text)[0]
+    return out + [literal(text)]
 
 
 def one_line(said):
@@ -161,7 +229,7 @@ def one_line(said):
         text = said
     else:
         text = said[0].lower() + said[1:] if not said[:2].isupper() else said
-    return escape(re.match(r"(?:\([^)]*\)|[^.:;]|[.:;](?! |$))*", text)[0])
+    return escape(re.match(r"(?:\([^)]*\)|(?!, which )[^.:;]|[.:;](?! |$))*", text)[0])
 
 
 def signature(function):
@@ -196,19 +264,24 @@ def write_page(manual, page, date):
         if number or len(page.parts) > 1 or len(functions) > 1:
             out += [".Ss " + ", ".join(f.name for f in functions)]
         out += body(said, known)
-    definitions = manual.definitions(page)
-    if definitions:
+    own = [(name, item) for name, item in manual.definitions(page) if item.header == page.header]
+    foreign = {}
+    for name, item in manual.definitions(page):
+        if item.header != page.header and name in manual.types:
+            foreign.setdefault(manual.home(name, item.header), []).append(name)
+    if own or foreign:
         out += [".Ss Types"]
-    for item in definitions:
-        if item.comment:
-            out += body(paragraphs(item.comment), known)
-        out += [literal(item.text), ".Pp"]
-    if definitions:
-        out.pop()  # the next section begins there
+    for number, (name, item) in enumerate(own):
+        out += ([".Pp"] if number else []) + describe(name, item, known)
+    for number, (home, names) in enumerate(foreign.items()):
+        out += [".Pp"] if own or number else []
+        names = [f"\\fB{name}\\fR" for name in names]
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+        out += [f"{listed}: see", f".Xr {home} 3 ."]
     opening = manual.openings[page.header][:]
     first = opening[0].partition(": ")[2]
     opening[0] = first[0].upper() + first[1:]
-    out += [f".Ss All of {escape('weir/' + page.header)}", *body(opening, known)]
+    out += [f".Ss About {escape('weir/' + page.header)}", *body(opening, known)]
     if any(f.text.startswith("weir_status ") for f in page.functions):
         out += [".Sh RETURN VALUES", "Where a", ".Vt weir_status", "is returned, it is",
                 ".Dv WEIR_OK", "on success.", "On failure", ".Fa err", "is filled, unless it is",
@@ -216,7 +289,7 @@ def write_page(manual, page, date):
     see = sorted(manual.siblings(page)) + ["libweir"]
     see.sort()
     out += [".Sh SEE ALSO"] + [f".Xr {name} 3 ," for name in see[:-1]] + [f".Xr {see[-1]} 3"]
-    return "\n".join(out).replace("\n.Pp\n.Bd", "\n.Bd") + "\n"
+    return "\n".join(out).replace("\n.Pp\n.Bd", "\n.Bd").replace("\n.Pp\n.Bl -dash", "\n.Bl -dash") + "\n"
 
 
 def main():

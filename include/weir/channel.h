@@ -20,31 +20,36 @@ extern "C" {
 
 typedef struct weir_channel weir_channel;
 
-/* Makes a channel. capacity: values sent and not yet received, at most 2^28; 0: send waits until a
- * receiver has the value. WEIR_INVALID, WEIR_NOMEM. */
+/*
+ * Makes a channel with one reference. capacity: values sent and not yet received, at most 2^28; 0:
+ * send waits until a receiver has the value. WEIR_INVALID, WEIR_NOMEM.
+ */
 weir_status weir_channel_new(size_t capacity, weir_channel **out, weir_error *err);
 
-/* One reference more; returns the channel. */
+/* Takes one reference more; returns the channel. */
 weir_channel *weir_channel_ref(weir_channel *channel);
 
-/* One reference less; the last frees it. Values still inside are lost, so close and drain it first.
- * NULL is fine. */
+/* Gives one reference back; the last frees it. Values still inside are lost, so close and drain it
+ * first. NULL is fine. */
 void weir_channel_unref(weir_channel *channel);
 
-/* Waits for room. WEIR_CLOSED: it is closed, the value is still the caller's. */
+/* Sends a value, after waiting for room if there is none. WEIR_CLOSED: the channel is closed, and
+ * the value is still the caller's. */
 weir_status weir_channel_send(weir_channel *channel, void *value, weir_error *err);
 
-/* Waits for a value. WEIR_CLOSED: it is closed, and empty. */
+/* Receives the next value, after waiting for it if there is none. WEIR_CLOSED: the channel is
+ * closed, and empty. */
 weir_status weir_channel_receive(weir_channel *channel, void **value, weir_error *err);
 
-/* The same, but WEIR_AGAIN instead of waiting. */
+/* Sends or receives without waiting: WEIR_AGAIN where that would be needed. */
 weir_status weir_channel_try_send(weir_channel *channel, void *value, weir_error *err);
 weir_status weir_channel_try_receive(weir_channel *channel, void **value, weir_error *err);
 
-/* Nothing can be sent any more; what is inside can still be received. May be called again. */
+/* Closes a channel: nothing can be sent any more, and those who wait to send, or to receive when
+ * nothing comes, are told; what is inside can still be received. May be called again. */
 void weir_channel_close(weir_channel *channel);
 
-/* Values inside now. */
+/* Counts the values inside, now. */
 size_t weir_channel_len(const weir_channel *channel);
 
 #ifdef __cplusplus

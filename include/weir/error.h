@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* name, exit class, text. Append only: the numbers are part of the ABI. */
+/* Every status: its name and its meaning. Append only: the numbers are part of the ABI. */
 #define WEIR_STATUS_LIST(X)                       \
     X(OK, "success")                              \
     X(INVALID, "invalid argument or input")       \
@@ -57,10 +57,10 @@ typedef struct weir_error {
     char text[WEIR_ERROR_TEXT_SIZE];
 } weir_error;
 
-/* The symbol of a status without its prefix ("TIMEDOUT"). Any thread; static storage. */
+/* Names a status: its symbol without its prefix ("TIMEDOUT"). Any thread; static storage. */
 const char *weir_status_name(weir_status status);
 
-/* The meaning of a status in a few words ("timed out"). Any thread; static storage. */
+/* Says what a status means in a few words ("timed out"). Any thread; static storage. */
 const char *weir_status_text(weir_status status);
 
 #ifdef __cplusplus

@@ -22,6 +22,7 @@
 
 #include "weir/error.h"
 #include "weir/job.h"
+#include "weir/options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,17 +71,7 @@ typedef struct weir_exec_options {
     int64_t memory_free; /* nor while fewer bytes of memory are available */
 } weir_exec_options;
 
-#ifdef __cplusplus
-#define WEIR_EXEC_OPTIONS_INIT    \
-    {                             \
-        sizeof(weir_exec_options) \
-    }
-#else
-#define WEIR_EXEC_OPTIONS_INIT            \
-    {                                     \
-        .size = sizeof(weir_exec_options) \
-    }
-#endif
+#define WEIR_EXEC_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_exec_options)
 
 /*
  * Makes a job. Checks every option, opens the input and reads its first rows (which may block on a

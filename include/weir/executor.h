@@ -33,7 +33,14 @@
 extern "C" {
 #endif
 
+typedef struct weir_executor weir_executor;
+
 /*
+ * WEIR_INLINE runs each task in submit, for debugging and as the baseline; WEIR_THREADS on threads
+ * that are started when none is idle, and reused; WEIR_FIBERS on small stacks over a few loops
+ * (weir/fiber.h); WEIR_PROCESSES in child processes, so that a crash breaks one task and not the
+ * program.
+ *
  * How WEIR_PROCESSES starts a worker: it executes the program's own file (/proc/self/exe) anew,
  * with the program's argv[0] alone and its environment and working directory of that moment. In the
  * new process a constructor of libweir recognizes that it is to be a worker, runs tasks, one at a
@@ -58,8 +65,6 @@ extern "C" {
  * end, as everywhere: a task that never waits nor calls weir_task_check goes on. A worker that is
  * no longer needed has 2 seconds to flush its streams and end.
  */
-typedef struct weir_executor weir_executor;
-
 typedef enum weir_executor_kind {
     WEIR_INLINE,
     WEIR_THREADS,
@@ -99,7 +104,7 @@ typedef struct weir_type {
     {                                     \
         0, weir_type_measure_string, NULL \
     }
-/* The bytes of a terminated string, with its 0: a weir_type.measure. */
+/* Measures a terminated string, with its 0: for weir_type.measure. Any thread. */
 size_t weir_type_measure_string(const void *string);
 
 /*
@@ -161,20 +166,22 @@ typedef struct weir_executor_options {
 #define WEIR_EXECUTOR_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_executor_options)
 
 /*
- * Makes an executor. options NULL: WEIR_THREADS with defaults. Starts no worker yet. WEIR_INVALID
- * for options that contradict each other or the kind.
+ * Makes an executor, which is the caller's to free. options may be NULL: WEIR_THREADS with
+ * defaults; they are copied, but initializer_arg must stay. Starts no worker yet and does not wait.
+ * WEIR_INVALID for options that contradict each other or the kind, WEIR_UNSUPPORTED for processes
+ * of a program that has opened libweir with dlopen, WEIR_NOMEM.
  */
 weir_status weir_executor_new(const weir_executor_options *options, weir_executor **out,
                               weir_error *err);
 
 /*
- * Shuts it down, waits for all that was submitted, and frees it. Not from one of its own tasks. The
- * futures it gave live on. NULL is fine.
+ * Shuts an executor down, waits for all that was submitted, and frees it. Not from one of its own
+ * tasks. The futures it gave live on. NULL is fine.
  */
 void weir_executor_free(weir_executor *executor);
 
 /*
- * Hands in a task; *future (nullable: nobody wants to know) is a reference of the caller's. Waits
+ * Hands in a task. *future (nullable: nobody wants to know) is a reference of the caller's. Waits
  * while the queue is full. The task description is copied. WEIR_CLOSED after shutdown, the
  * initializer's error or WEIR_BROKEN when the executor is broken, WEIR_INVALID, WEIR_NOMEM.
  *
@@ -184,7 +191,7 @@ void weir_executor_free(weir_executor *executor);
 weir_status weir_executor_submit(weir_executor *executor, const weir_task *task,
                                  weir_future **future, weir_error *err);
 
-/* The same, but WEIR_AGAIN instead of waiting. */
+/* The same without waiting: WEIR_AGAIN if the queue is full. */
 weir_status weir_executor_try_submit(weir_executor *executor, const weir_task *task,
                                      weir_future **future, weir_error *err);
 
@@ -196,10 +203,10 @@ typedef struct weir_shutdown_options {
 } weir_shutdown_options;
 
 /*
- * Takes no more tasks and, unless no_wait, waits until all that were handed in are over and the
- * workers gone. options NULL: all zero. WEIR_TIMEDOUT: some still run; call again to wait on. May
- * be called again, with other options. WEIR_INVALID for a task of the executor itself that wants to
- * wait.
+ * Shuts an executor down: it takes no more tasks, and this, unless no_wait, waits until all that
+ * were handed in are over and the workers gone. options NULL: all zero. WEIR_TIMEDOUT: some still
+ * run; call again to wait on. May be called again, with other options. WEIR_INVALID for a task of
+ * the executor itself that wants to wait.
  */
 weir_status weir_executor_shutdown(weir_executor *executor, const weir_shutdown_options *options,
                                    weir_error *err);
@@ -218,10 +225,11 @@ typedef struct weir_executor_stats {
     int64_t replaced;     /* processes: workers that died or had done max_tasks_per_child */
 } weir_executor_stats;
 
-/* Counts tasks and workers, now. */
+/* Counts tasks and workers, now. Any thread; does not wait. A map's tasks are counted in batches.
+ */
 void weir_executor_stats_get(weir_executor *executor, weir_executor_stats *stats);
 
-/* "inline", "threads", "fibers", "processes". Static storage. */
+/* Names a kind: "inline", "threads", "fibers", "processes". Any thread; static storage. */
 const char *weir_executor_kind_name(weir_executor_kind kind);
 
 #ifdef __cplusplus

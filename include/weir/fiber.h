@@ -20,10 +20,10 @@
 extern "C" {
 #endif
 
-/* 1 if the caller runs on a fiber. */
+/* Tells whether the caller runs on a fiber: 1 if so, else 0. */
 int weir_fiber_inside(void);
 
-/* Bytes of stack left, on a fiber; 0 elsewhere. */
+/* Tells how many bytes of stack are left to the calling fiber; 0 elsewhere. */
 size_t weir_fiber_stack_left(void);
 
 /* How stacks are protected against overflow. */
@@ -42,7 +42,7 @@ typedef struct weir_fiber_stats {
     const char *switching;  /* "x86-64", "aarch64" or "ucontext" */
 } weir_fiber_stats;
 
-/* Counts the fibers of the process, now. */
+/* Counts the fibers of the process, now. Any thread. */
 void weir_fiber_stats_get(weir_fiber_stats *stats);
 
 #ifdef __cplusplus

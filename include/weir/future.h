@@ -48,17 +48,17 @@ typedef enum weir_cancel {
  */
 weir_status weir_future_new(void (*release)(void *result), weir_future **out, weir_error *err);
 
-/* One reference more; returns the future. */
+/* Takes one reference more; returns the future. */
 weir_future *weir_future_ref(weir_future *future);
 
-/* One reference less; the last frees it. Does not cancel its task. NULL is fine. */
+/* Gives one reference back; the last frees it. Does not cancel its task. NULL is fine. */
 void weir_future_unref(weir_future *future);
 
 /* ---- the side that completes ---- */
 
 /*
- * From pending to running. 1: go on. 0: it was cancelled (or is running or over already), so there
- * is nothing to do. For futures of weir_future_new.
+ * Moves a future from pending to running. 1: go on. 0: it was cancelled (or is running or over
+ * already), so there is nothing to do. For futures of weir_future_new.
  */
 int weir_future_start(weir_future *future);
 
@@ -69,24 +69,25 @@ int weir_future_start(weir_future *future);
  */
 int weir_future_complete(weir_future *future, void *result);
 
-/* The same with an error, which is copied; 0 also if its status is WEIR_OK. */
+/* The same with an error instead of a result, which is copied; 0 also if its status is WEIR_OK. */
 int weir_future_fail(weir_future *future, const weir_error *error);
 
 /* ---- the side that asks ---- */
 
-/* Where the future stands now. */
+/* Says where a future stands now. */
 weir_future_state weir_future_get_state(const weir_future *future);
 
-/* 1 if it is cancelled or finished. */
+/* Tells whether a future is over (cancelled or finished), runs, or was cancelled: 1 if so, else 0.
+ */
 int weir_future_done(const weir_future *future);
 int weir_future_running(const weir_future *future);
 int weir_future_cancelled(const weir_future *future);
 
 /*
- * Cancels what is pending, and asks what is running to end. Never waits. A future that was asked is
- * over when its task returns: cancelled if the task returned an error with WEIR_CANCELLED, finished
- * if it had a result or another error by then. A task that returns WEIR_CANCELLED without having
- * been asked, say because another's future was cancelled, has finished with that error.
+ * Cancels a future that is pending, and asks one that is running to end. Never waits. One that was
+ * asked is over when its task returns: cancelled if the task returned an error with WEIR_CANCELLED,
+ * finished if it had a result or another error by then. A task that returns WEIR_CANCELLED without
+ * having been asked, say because another's future was cancelled, has finished with that error.
  */
 weir_cancel weir_future_cancel(weir_future *future);
 
@@ -107,8 +108,8 @@ weir_status weir_future_result(weir_future *future, int64_t timeout_ns, void **r
                                weir_error *err);
 
 /*
- * Waits likewise, and says how it ended without taking anything: WEIR_OK if there is, or was, a
- * result. May be asked again and again.
+ * Waits likewise, and says how the future ended without taking anything: WEIR_OK if there is, or
+ * was, a result. May be asked again and again.
  */
 weir_status weir_future_error(weir_future *future, int64_t timeout_ns, weir_error *err);
 
@@ -153,13 +154,14 @@ weir_status weir_as_completed(weir_future *const *futures, size_t n, int64_t tim
                               weir_completions **out, weir_error *err);
 
 /*
- * Waits for the next one. WEIR_OK: *future is over (the iterator's reference; take your own to keep
- * it). WEIR_END: all were handed out. WEIR_TIMEDOUT: the deadline passed before the next came.
+ * Waits for the next future that is over. WEIR_OK: *future is it (the iterator's reference; take
+ * your own to keep it). WEIR_END: all were handed out. WEIR_TIMEDOUT: the deadline passed before
+ * the next came.
  */
 weir_status weir_completions_next(weir_completions *completions, weir_future **future,
                                   weir_error *err);
 
-/* Frees the iterator; cancels nothing. NULL is fine. */
+/* Frees an iterator over futures; cancels nothing. NULL is fine. */
 void weir_completions_free(weir_completions *completions);
 
 #ifdef __cplusplus

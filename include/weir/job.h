@@ -159,12 +159,12 @@ void weir_job_stop(weir_job *job, weir_stop how);
 /* Says where a job stands. Any thread; cheap enough to call ten times a second. */
 void weir_job_stats_get(weir_job *job, weir_job_stats *stats);
 
-/* The i-th reason for failure, most frequent first; WEIR_NOTFOUND past the last. After the end
- * only. The strings belong to the job. */
+/* Gives the i-th reason for failure, most frequent first; WEIR_NOTFOUND past the last. After the
+ * end only. The strings belong to the job. */
 weir_status weir_job_reason_get(weir_job *job, size_t i, weir_job_reason *reason);
 
-/* What there is to say of the run beyond its numbers ("capped at 1,000 in flight: …"), one line of
- * printable text each; NULL past the last. After start; the strings belong to the job. */
+/* Gives what there is to say of the run beyond its numbers ("capped at 1,000 in flight: …"), one
+ * line of printable text each; NULL past the last. After start; the strings belong to the job. */
 const char *weir_job_note(weir_job *job, size_t i);
 
 /* Stops the job now if it runs, waits for its end and frees it. NULL is fine. */

@@ -41,7 +41,8 @@ typedef struct weir_map_options {
 #define WEIR_MAP_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_map_options)
 
 /*
- * Begins fn(items + i * item_size) for each i below n. The items are the caller's and must stay
+ * Begins to run a function over the items of an array: fn(items + i * item_size) for each i below
+ * n. *out is the caller's to free. The items are the caller's and must stay
  * until the map is freed. Never waits. options may be NULL. Inline: each task runs in
  * weir_map_next, and its waits end when the calling task is cancelled or past its deadline.
  */
@@ -57,7 +58,7 @@ weir_status weir_map_start(weir_executor *executor, weir_task_fn fn, void *items
  */
 typedef weir_status (*weir_map_input)(void *source, void **arg, weir_error *err);
 
-/* The same with arguments that are made when they are needed; argument.release frees them, after
+/* The same over arguments that input makes when they are needed; argument.release frees them, after
  * their outcome was handed out and the next call made. */
 weir_status weir_map_start_lazy(weir_executor *executor, weir_task_fn fn, weir_map_input input,
                                 void *source, const weir_map_options *options, weir_map **out,
@@ -74,16 +75,18 @@ weir_status weir_map_start_lazy(weir_executor *executor, weir_task_fn fn, weir_m
  */
 weir_status weir_map_next(weir_map *map, void **result, weir_error *err);
 
-/* How many outcomes were handed out, and of the last one: its place in the input, and its argument
- * (until the next call). */
+/*
+ * Tells how many outcomes weir_map_next has handed out; of the last one its place in the input,
+ * from 0 on; and its argument, which stays until the next call.
+ */
 size_t weir_map_count(const weir_map *map);
 size_t weir_map_index(const weir_map *map);
 void *weir_map_arg(const weir_map *map);
 
 /*
- * Cancels what is pending, asks what runs to end and waits for it, releases what was not handed
- * out. Not from one of its tasks. From here on weir_executor_stats counts all its tasks, which
- * until then it does in batches. NULL is fine.
+ * Ends a map and frees it: cancels what is pending, asks what runs to end and waits for it,
+ * releases what was not handed out. Not from one of its tasks. From here on weir_executor_stats
+ * counts all its tasks, which until then it does in batches. NULL is fine.
  */
 void weir_map_free(weir_map *map);
 

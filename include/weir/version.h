@@ -10,10 +10,11 @@
 extern "C" {
 #endif
 
-/* The version of the library at run time, "0.1.0". Any thread; static storage. */
+/* Says which version of the library runs, as "0.1.0". Any thread; static storage. */
 const char *weir_version(void);
 
-/* What it works with, a name and version a line. Any thread; valid until the thread's next call. */
+/* Says what libraries it works with, a name and version a line. Any thread; valid until the
+ * thread's next call. */
 const char *weir_version_details(void);
 
 #ifdef __cplusplus

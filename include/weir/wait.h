@@ -28,34 +28,37 @@ extern "C" {
 
 /* ---- time ---- */
 
-/* Waits for at least ns. 0 or less only looks whether the task is to end. */
+/* Waits for a time: at least ns nanoseconds. 0 or less only looks whether the task is to end. */
 weir_status weir_sleep(int64_t ns, weir_error *err);
 
 /* Lets other fibers of this thread run, or other threads. */
 weir_status weir_yield(weir_error *err);
 
 /*
- * From now on the waits of the calling task fail once timeout_ns have passed; negative: no deadline
- * of its own. A deadline that the task was given (weir_task.timeout) stays the last word. Returns
- * the nanoseconds that were left of the deadline before, or -1 if there was none, so that a part of
- * a task may have its own: before = weir_deadline_set(…); …; weir_deadline_set(before).
+ * Sets a deadline: from now on the waits of the calling task fail once timeout_ns have passed;
+ * negative: no deadline of its own. A deadline that the task was given (weir_task.timeout) stays
+ * the last word. Returns the nanoseconds that were left of the deadline before, or -1 if there was
+ * none, so that a part of a task may have its own: before = weir_deadline_set(…); …;
+ * weir_deadline_set(before).
  */
 int64_t weir_deadline_set(int64_t timeout_ns);
 
-/* What is left until the calling task's deadline, 0 if it has passed, -1 if there is none. */
+/* Tells how many nanoseconds are left until the calling task's deadline: 0 if it has passed, -1 if
+ * there is none. */
 int64_t weir_deadline_left(void);
 
-/* WEIR_OK, or what the next wait would return: for tasks that compute for long between waits. */
+/* Asks whether the calling task is to end: WEIR_OK, or what its next wait would return. For tasks
+ * that compute for long between waits. */
 weir_status weir_task_check(weir_error *err);
 
 /* ---- descriptors ---- */
 
 /*
- * Waits until reading from fd (or accepting, or its end) would not block; errors and hang-ups count
- * as ready, as with poll(2). Any number of tasks may wait for the same fd, to read and to write,
- * and all that wait for the same are woken; so use descriptors that don't block. Regular files
- * always are ready. WEIR_INVALID: no open descriptor. Nobody may close fd while it is waited for:
- * such a wait ends with its task only.
+ * Waits until reading from a descriptor (or accepting, or its end), or writing, would not block;
+ * errors and hang-ups count as ready, as with poll(2). Any number of tasks may wait for the same
+ * fd, to read and to write, and all that wait for the same are woken; so use descriptors that don't
+ * block. Regular files always are ready. WEIR_INVALID: no open descriptor. Nobody may close fd
+ * while it is waited for: such a wait ends with its task only.
  */
 weir_status weir_wait_readable(int fd, weir_error *err);
 weir_status weir_wait_writable(int fd, weir_error *err);
@@ -101,26 +104,29 @@ typedef struct weir_http_options {
 typedef struct weir_http_response weir_http_response;
 
 /*
- * Asks url and waits for the whole answer. WEIR_OK: an answer came, whatever its status says; it is
- * the caller's to free. Connections are kept and used again by later requests, of other tasks too:
- * each loop of fibers has its own, and all threads share theirs. At most 16 different settings of
- * connect_timeout, follow, insecure, cacert and proxy keep connections at a time.
- * WEIR_RESOLVE, WEIR_CONNECT, WEIR_RESET, WEIR_TLS, WEIR_PROTOCOL, WEIR_TRUNCATED, WEIR_TOOLARGE,
- * WEIR_TIMEDOUT, WEIR_REDIRECT, WEIR_INVALID. options may be NULL.
+ * Sends an HTTP request and waits for the whole answer. WEIR_OK: an answer came, whatever its
+ * status says; it is the caller's to free. Connections are kept and used again by later requests,
+ * of other tasks too: each loop of fibers has its own, and all threads share theirs. At most 16
+ * different settings of connect_timeout, follow, insecure, cacert and proxy keep connections at a
+ * time. WEIR_RESOLVE, WEIR_CONNECT, WEIR_RESET, WEIR_TLS, WEIR_PROTOCOL, WEIR_TRUNCATED,
+ * WEIR_TOOLARGE, WEIR_TIMEDOUT, WEIR_REDIRECT, WEIR_INVALID. options may be NULL.
  */
 weir_status weir_http_request(const char *url, const weir_http_options *options,
                               weir_http_response **out, weir_error *err);
 
-/* The same, but an answer that is not 2xx is WEIR_HTTP, with its status in the text. */
+/* The same for a GET with defaults, where an answer that is not 2xx is WEIR_HTTP, with its status
+ * in the text. */
 weir_status weir_http_get(const char *url, weir_http_response **out, weir_error *err);
 
-/* The HTTP status of an answer: 200, 404. */
+/* Gives the HTTP status of an answer: 200, 404. */
 int weir_http_response_status(const weir_http_response *response);
 
-/* The body, decoded, with a 0 behind its end; *len may be NULL. */
+/* Gives the body of an answer, decoded, with a 0 behind its end; it is the answer's. len may be
+ * NULL. */
 const char *weir_http_response_body(const weir_http_response *response, size_t *len);
 
-/* The value of a header, the first if there are several, whatever its case; NULL: there is none. */
+/* Gives the value of a header of an answer, the first if there are several, whatever its case;
+ * NULL: there is none. */
 const char *weir_http_response_header(const weir_http_response *response, const char *name);
 
 /* Frees an answer. NULL is fine. */
@@ -179,7 +185,7 @@ typedef struct weir_child_result {
 weir_status weir_child_run(const weir_child_options *options, weir_child_result *result,
                            weir_error *err);
 
-/* Frees what is inside and empties it. */
+/* Frees what is inside a child's result and empties it. */
 void weir_child_result_clear(weir_child_result *result);
 
 #ifdef __cplusplus

@@ -403,6 +403,7 @@ static bool end_slice(runner *me)
     begin_slice(me);
     return (me->bounded || others_wait(me->hand.map)) && leave_to_others(me);
 }
+
 static bool is_tired(const runner *me)
 {
     return me->ran >= me->slice || coarse_tick() != me->tick;

@@ -54,11 +54,14 @@ static int twice_in_a_process(int n)
 
 int main(void)
 {
+    weir_exec_options exec_options = WEIR_EXEC_OPTIONS_INIT;
     weir_fetch_options options = WEIR_FETCH_OPTIONS_INIT;
     weir_job *job = NULL;
     weir_error err;
     const char *url = "http://127.0.0.1:1/{1..2";
 
+    if (exec_options.size != sizeof exec_options)
+        return 1;
     memset(&err, 0, sizeof err);
     options.urls = &url;
     options.urls_len = 1;
