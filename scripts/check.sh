@@ -37,7 +37,7 @@ tidy() {
     files=$(/usr/bin/python3 -c '
 import json, os, sys
 known = {os.path.relpath(os.path.join(e["directory"], e["file"])) for e in json.load(sys.stdin)}
-print(*sorted(f for f in known if f.startswith(("src/", "cli/"))), sep="\n")
+print(*sorted(f for f in known if f.startswith(("src/", "cli/")) and f.endswith(".c")), sep="\n")
 ' <"$build/compile_commands.json")
     [ -n "$files" ] || return 1
     # One file a process: clang-tidy 14 takes the va_list of a second file for uninitialized.

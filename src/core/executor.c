@@ -545,26 +545,26 @@ static void stop_taking(weir_executor *ex)
     call_end(ex);
 }
 
-weir_status weir_executor_shutdown(weir_executor *ex, const weir_shutdown_options *given,
+weir_status weir_executor_shutdown(weir_executor *ex, const weir_shutdown_options *options,
                                    weir_error *err)
 {
-    weir_shutdown_options options = given ? *given : (weir_shutdown_options){0};
-    if (options.timeout < 0)
+    weir_shutdown_options how = options ? *options : (weir_shutdown_options){0};
+    if (how.timeout < 0)
         return wi_fail(err, WEIR_INVALID, "a shutdown's timeout cannot be negative");
-    if (!options.no_wait && wi_executor_inside(ex))
+    if (!how.no_wait && wi_executor_inside(ex))
         return wi_fail(err, WEIR_INVALID,
                        "a task of the executor would wait for itself; use no_wait");
     stop_taking(ex);
-    if (options.cancel_pending) {
+    if (how.cancel_pending) {
         weir_error why;
         wi_fail(&why, WEIR_CANCELLED, "cancelled because the executor was shut down");
         wi_executor_drop_queued(ex, &why);
     }
-    if (options.cancel_running)
+    if (how.cancel_running)
         wi_executor_cancel_running(ex);
-    if (options.no_wait)
+    if (how.no_wait)
         return WEIR_OK;
-    int64_t deadline = options.timeout ? wi_deadline_in(options.timeout) : WI_FOREVER;
+    int64_t deadline = how.timeout ? wi_deadline_in(how.timeout) : WI_FOREVER;
     return wait_for_end(ex, deadline, false, err);
 }
 
@@ -600,7 +600,7 @@ void wi_executor_discard(weir_future *future)
 static weir_status submit(weir_executor *ex, const weir_task *task, weir_future **out, bool wait,
                           weir_error *err)
 {
-    weir_future *future;
+    weir_future *future = NULL;
     weir_status status = wi_executor_prepare(ex, task, &future, err);
     if (status)
         return status;

@@ -147,26 +147,26 @@ static weir_status hand_in(weir_group *group, weir_future *future, weir_error *e
     return status;
 }
 
-weir_status weir_group_submit(weir_group *group, const weir_task *task, weir_future **out,
+weir_status weir_group_submit(weir_group *group, const weir_task *task, weir_future **future,
                               weir_error *err)
 {
-    weir_future *future;
-    weir_status status = wi_executor_prepare(group->executor, task, &future, err);
+    weir_future *fresh = NULL;
+    weir_status status = wi_executor_prepare(group->executor, task, &fresh, err);
     if (status)
         return status;
     status = admit(group, err);
     if (status) {
-        wi_executor_discard(future);
+        wi_executor_discard(fresh);
         return status;
     }
-    status = hand_in(group, future, err);
+    status = hand_in(group, fresh, err);
     if (status) {
-        wi_executor_discard(future);
+        wi_executor_discard(fresh);
         let_go(group);
-    } else if (out)
-        *out = future;
+    } else if (future)
+        *future = fresh;
     else
-        weir_future_unref(future);
+        weir_future_unref(fresh);
     return status;
 }
 

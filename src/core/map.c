@@ -201,14 +201,14 @@ static weir_status start(weir_map *map, weir_map **out, weir_error *err)
 }
 
 weir_status weir_map_start(weir_executor *executor, weir_task_fn fn, void *items, size_t n,
-                           size_t item_size, const weir_map_options *given, weir_map **out,
+                           size_t item_size, const weir_map_options *options, weir_map **out,
                            weir_error *err)
 {
     if (!fn || (n && (!items || !item_size)))
         return wi_fail(err, WEIR_INVALID, "a map needs a function, and items with a size");
-    weir_map_options options;
-    weir_status status = read_options(&options, given, err);
-    if (!status && options.argument.release)
+    weir_map_options chosen;
+    weir_status status = read_options(&chosen, options, err);
+    if (!status && chosen.argument.release)
         return wi_fail(
             err, WEIR_INVALID,
             "a map's items are the caller's: argument.release is for weir_map_start_lazy");
@@ -216,7 +216,7 @@ weir_status weir_map_start(weir_executor *executor, weir_task_fn fn, void *items
         status = check_open(executor, err);
     if (status)
         return status;
-    weir_map *map = new_map(executor, &options, n);
+    weir_map *map = new_map(executor, &chosen, n);
     if (!map)
         return wi_fail_nomem(err);
     map->fn = fn;
@@ -228,18 +228,18 @@ weir_status weir_map_start(weir_executor *executor, weir_task_fn fn, void *items
 }
 
 weir_status weir_map_start_lazy(weir_executor *executor, weir_task_fn fn, weir_map_input input,
-                                void *source, const weir_map_options *given, weir_map **out,
+                                void *source, const weir_map_options *options, weir_map **out,
                                 weir_error *err)
 {
     if (!fn || !input)
         return wi_fail(err, WEIR_INVALID, "a map needs a function, and an input");
-    weir_map_options options;
-    weir_status status = read_options(&options, given, err);
+    weir_map_options chosen;
+    weir_status status = read_options(&chosen, options, err);
     if (!status)
         status = check_open(executor, err);
     if (status)
         return status;
-    weir_map *map = new_map(executor, &options, SIZE_MAX);
+    weir_map *map = new_map(executor, &chosen, SIZE_MAX);
     if (!map)
         return wi_fail_nomem(err);
     map->fn = fn;

@@ -14,7 +14,7 @@
 
 #include "list.h"
 #include "loop.h"
-#include "spawn.h"
+#include "spawned.h"
 #include "weir/executor.h"
 #include "worker.h"
 

@@ -13,7 +13,7 @@
 
 #include "error.h"
 #include "processes.h"
-#include "spawn.h"
+#include "spawned.h"
 
 /* ---- workers that end ---- */
 

@@ -15,7 +15,7 @@
 #include "buf.h"
 #include "guard.h"
 #include "loop.h"
-#include "spawn.h"
+#include "spawned.h"
 
 typedef struct wi_child wi_child;
 

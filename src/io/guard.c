@@ -27,7 +27,7 @@
 
 #include "clock.h"
 #include "module.h"
-#include "spawn.h"
+#include "spawned.h"
 
 #define VARIABLE "WEIR_GUARD"
 #define NAME "command-guard" /* without "weir", by which somebody may kill all processes */
@@ -284,7 +284,7 @@ static uint64_t output_of(pid_t pid)
     return sscanf(target, "pipe:[%" SCNu64 "]", &inode) == 1 ? inode : 0;
 }
 
-/* A new process has a group of its own before it has its standard output (spawn.c). */
+/* A new process has a group of its own before it has its standard output (spawned.c). */
 static void enter_if_being_started(table *t, pid_t pid)
 {
     facts f;

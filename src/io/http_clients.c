@@ -34,8 +34,9 @@ static void client_free(wi_http_client *client)
 static void clients_free(void *value)
 {
     clients *all = value;
-    while (!wi_list_empty(&all->list))
-        client_free(wi_container_of(all->list.next, wi_http_client, node));
+    wi_list *node;
+    while ((node = wi_list_shift(&all->list)))
+        client_free(wi_container_of(node, wi_http_client, node));
     free(all);
 }
 

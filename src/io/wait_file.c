@@ -79,7 +79,7 @@ static weir_status read_chunk(file *f, size_t *got, weir_error *err)
 
 static weir_status read_regular(file *f, weir_error *err)
 {
-    size_t got;
+    size_t got = 0;
     do {
         weir_status status = weir_task_check(err);
         if (status == WEIR_OK)

@@ -380,7 +380,7 @@ weir_status weir_http_request(const char *url, const weir_http_options *options,
 
 weir_status weir_http_get(const char *url, weir_http_response **out, weir_error *err)
 {
-    weir_http_response *response;
+    weir_http_response *response = NULL;
     weir_status status = weir_http_request(url, NULL, &response, err);
     if (status != WEIR_OK)
         return status;

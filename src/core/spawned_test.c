@@ -1,5 +1,5 @@
-/* spawn_test.c: what a started process has and has not, and how its end is told. */
-#include "spawn.h"
+/* spawned_test.c: what a started process has and has not, and how its end is told. */
+#include "spawned.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -70,7 +70,7 @@ static int count_fds(void)
 
 TEST(output_and_code_come_back)
 {
-    output out;
+    output out = {0};
     const char *argv[] = {"sh", "-c", "echo hello; exit 7", NULL};
     REQUIRE(run(argv, NULL, 1, &out, NULL) == WEIR_OK);
     EXPECT_STR(out.text, "hello\n");
@@ -82,7 +82,7 @@ TEST(no_other_descriptor_crosses)
 {
     int stray = open("/dev/null", O_RDONLY); /* not close-on-exec, on purpose */
     int before = count_fds();
-    output out;
+    output out = {0};
     /* The shell's own glob opens a directory, which shows as one more; so ls is executed. */
     const char *argv[] = {"sh", "-c", "exec ls /proc/self/fd", NULL};
     REQUIRE(run(argv, NULL, 1, &out, NULL) == WEIR_OK);
@@ -93,7 +93,7 @@ TEST(no_other_descriptor_crosses)
 
 TEST(fixed_numbers_above_two)
 {
-    output out;
+    output out = {0};
     const char *argv[] = {"sh", "-c", "echo out; echo five >&5", NULL};
     REQUIRE(run(argv, NULL, 5, &out, NULL) == WEIR_OK);
     EXPECT_STR(out.text, "five\n");
@@ -178,7 +178,7 @@ TEST(signals_are_as_by_default)
     pthread_sigmask(SIG_BLOCK, &blocked, &before);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, nothing);
-    output out;
+    output out = {0};
     const char *argv[] = {"grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status", NULL};
     weir_status status = run(argv, NULL, 1, &out, NULL);
     signal(SIGPIPE, SIG_DFL);
@@ -194,7 +194,7 @@ TEST(signals_are_as_by_default)
 
 TEST(directory_and_environment)
 {
-    output out;
+    output out = {0};
     const char *pwd[] = {"pwd", NULL};
     REQUIRE(run(pwd, "/proc", 1, &out, NULL) == WEIR_OK);
     EXPECT_STR(out.text, "/proc\n");
@@ -217,7 +217,7 @@ TEST(directory_and_environment)
 TEST(what_cannot_start_is_named)
 {
     int before = count_fds();
-    output out;
+    output out = {0};
     weir_error err;
     const char *missing[] = {"weir-no-such-program", NULL};
     EXPECT_INT(run(missing, NULL, 1, &out, &err), WEIR_NOTFOUND);

@@ -1,12 +1,13 @@
 /*
- * spawn.h: the one way Weir starts a process: posix_spawn, never a fork of a process with threads.
+ * spawned.h: the one way Weir starts a process: posix_spawn, never a fork of a process with
+ * threads.
  *
  * The child has the descriptors it is given and no others, every signal at its default and none
  * blocked, whatever the program does with signals itself. It is known by its pidfd, which a loop
  * can watch and which never names another process.
  */
-#ifndef WI_SPAWN_H
-#define WI_SPAWN_H
+#ifndef WI_SPAWNED_H
+#define WI_SPAWNED_H
 
 #include <stdbool.h>
 #include <stddef.h>

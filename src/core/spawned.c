@@ -1,8 +1,8 @@
 /*
- * spawn.c: see spawn.h. Its invariant: a process that was started is either handed out with its
+ * spawned.c: see spawned.h. Its invariant: a process that was started is either handed out with its
  * pidfd or has been killed and reaped before the call returns.
  */
-#include "spawn.h"
+#include "spawned.h"
 
 #include <errno.h>
 #include <fcntl.h>
