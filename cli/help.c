@@ -373,6 +373,8 @@ static void roff_see_also(FILE *out, const command *cmd)
         fputs(" (1)", out);
         comma = ",\n";
     }
+    if (!*cmd->name)
+        fprintf(out, "%s.BR libweir (3)", comma);
     fputc('\n', out);
 }
 
