@@ -10,6 +10,7 @@
 
 #include "executor_state.h"
 #include "future_state.h"
+#include "option_size.h"
 
 enum {
     QUEUE_LIMIT = 10000,
@@ -68,22 +69,16 @@ static weir_status check_options(const weir_executor_options *options, weir_erro
     return WEIR_OK;
 }
 
-/* Callers built against an older header give fewer fields; what they lack is 0. */
 static weir_status take_options(weir_executor *ex, const weir_executor_options *given,
                                 weir_error *err)
 {
     weir_executor_options *options = &ex->options;
     *options = (weir_executor_options){.size = sizeof *options, .kind = WEIR_THREADS};
-    if (given) {
-        if (given->size < sizeof given->size || given->size > sizeof *given)
-            return wi_fail(err, WEIR_INVALID,
-                           "weir_executor_options.size is %zu, not that of the structure",
-                           given->size);
-        options->kind = WEIR_INLINE;
-        memcpy(options, given, given->size);
-        options->size = sizeof *options;
-    }
-    weir_status status = check_options(options, err);
+    weir_status status = WEIR_OK;
+    if (given)
+        status = wi_options_take(options, sizeof *options, given, "weir_executor_options", err);
+    if (!status)
+        status = check_options(options, err);
     if (status)
         return status;
     if (!options->queue_limit)

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "map_state.h"
+#include "option_size.h"
 
 enum {
     BUFFER_SIZE = 4096,
@@ -99,12 +100,11 @@ static weir_status read_options(weir_map_options *options, const weir_map_option
                                 weir_error *err)
 {
     *options = (weir_map_options)WEIR_MAP_OPTIONS_INIT;
-    if (given) {
-        if (given->size < sizeof given->size || given->size > sizeof *given)
-            return wi_fail(err, WEIR_INVALID,
-                           "weir_map_options.size is %zu, not that of the structure", given->size);
-        memcpy(options, given, given->size);
-    }
+    weir_status status = WEIR_OK;
+    if (given)
+        status = wi_options_take(options, sizeof *options, given, "weir_map_options", err);
+    if (status)
+        return status;
     if (options->timeout < 0 || options->task_timeout < 0)
         return wi_fail(err, WEIR_INVALID, "a map's timeout and task_timeout cannot be negative");
     if (options->buffer_size > BUFFER_SIZE_MAX)

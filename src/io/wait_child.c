@@ -8,6 +8,7 @@
 
 #include "child.h"
 #include "op.h"
+#include "option_size.h"
 #include "weir/wait.h"
 
 enum { MAX_OUTPUT = 64 << 20 };
@@ -89,8 +90,6 @@ static const char **join_environment(const char *const *added)
 
 static weir_status check_options(const weir_child_options *o, weir_error *err)
 {
-    if (!o || o->size < sizeof *o)
-        return wi_fail(err, WEIR_INVALID, "weir_child_options has the wrong size");
     if (!o->argv || !o->argv[0] || !*o->argv[0])
         return wi_fail(err, WEIR_INVALID, "weir_child_run was given no command (argv)");
     if (o->input_len && !o->input)
@@ -170,21 +169,24 @@ static weir_status run(child_wait *wait, weir_child_result *result, weir_error *
 weir_status weir_child_run(const weir_child_options *options, weir_child_result *result,
                            weir_error *err)
 {
-    weir_status status = check_options(options, err);
+    weir_child_options o;
+    weir_status status = wi_options_take(&o, sizeof o, options, "weir_child_options", err);
+    if (status == WEIR_OK)
+        status = check_options(&o, err);
     if (status != WEIR_OK)
         return status;
-    const char **env = options->env ? join_environment(options->env) : NULL;
-    if (options->env && !env)
+    const char **env = o.env ? join_environment(o.env) : NULL;
+    if (o.env && !env)
         return wi_fail_nomem(err);
     child_wait wait = {
         .op.begins_anyway = true, /* a command that runs by then is ended in order */
         .options =
             {
-                .spawn = {.argv = options->argv, .env = env, .cwd = options->cwd},
-                .input = options->input,
-                .input_len = options->input_len,
-                .max_output = options->max_output ? options->max_output : MAX_OUTPUT,
-                .grace = options->grace ? options->grace : WEIR_SECONDS(2),
+                .spawn = {.argv = o.argv, .env = env, .cwd = o.cwd},
+                .input = o.input,
+                .input_len = o.input_len,
+                .max_output = o.max_output ? o.max_output : MAX_OUTPUT,
+                .grace = o.grace ? o.grace : WEIR_SECONDS(2),
             },
     };
     status = run(&wait, result, err);

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "http_clients.h"
 #include "op.h"
+#include "option_size.h"
 #include "text.h"
 #include "weir/wait.h"
 
@@ -203,8 +204,6 @@ static weir_status check_credentials(const weir_http_options *o, weir_error *err
 
 static weir_status check_options(const weir_http_options *o, weir_error *err)
 {
-    if (o->size < sizeof *o)
-        return wi_fail(err, WEIR_INVALID, "weir_http_options has the wrong size");
     if (o->method && !is_token(o->method, strlen(o->method)))
         return wi_fail(err, WEIR_INVALID, "\"%s\" cannot be a request method", o->method);
     if (o->body_len && !o->body)
@@ -227,10 +226,7 @@ static bool is_repeatable(const char *method)
 
 static void prepare(http_wait *wait, const char *url, const weir_http_options *o)
 {
-    static const weir_http_options none = WEIR_HTTP_OPTIONS_INIT;
     wait->options = o;
-    if (!o)
-        o = &none;
     const char *method = o->method ? o->method : o->body ? "POST" : "GET";
     wait->max_body = o->max_body ? o->max_body : MAX_BODY;
     wait->length = -1;
@@ -353,14 +349,17 @@ static void cancel(wi_op *op)
 weir_status weir_http_request(const char *url, const weir_http_options *options,
                               weir_http_response **out, weir_error *err)
 {
+    weir_http_options o = WEIR_HTTP_OPTIONS_INIT;
     weir_status status = check_url(url, err);
     if (status == WEIR_OK && options)
-        status = check_options(options, err);
+        status = wi_options_take(&o, sizeof o, options, "weir_http_options", err);
+    if (status == WEIR_OK)
+        status = check_options(&o, err);
     if (status != WEIR_OK)
         return status;
     http_wait wait;
     memset(&wait, 0, offsetof(http_wait, error));
-    prepare(&wait, url, options);
+    prepare(&wait, url, &o);
     wait.response = calloc(1, sizeof *wait.response);
     if (!wait.response)
         return wi_fail_nomem(err);

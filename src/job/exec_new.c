@@ -11,6 +11,7 @@
 
 #include "exec.h"
 #include "job.h"
+#include "option_size.h"
 #include "reader.h"
 #include "weir/exec.h"
 
@@ -260,15 +261,18 @@ static weir_status complete(wi_exec *exec, const weir_exec_options *o, weir_job_
     return wi_guard_new((size_t)common->in_flight + WI_MAX_LANES, exec->grace, &exec->guard, err);
 }
 
-weir_status weir_exec_new(const weir_exec_options *o, weir_job **out, weir_error *err)
+weir_status weir_exec_new(const weir_exec_options *options, weir_job **out, weir_error *err)
 {
-    if (o->size < sizeof *o)
-        return wi_fail(err, WEIR_INVALID, "weir_exec_options has the wrong size");
+    weir_exec_options taken;
+    const weir_exec_options *o = &taken;
+    weir_status status = wi_options_take(&taken, sizeof taken, options, "weir_exec_options", err);
+    if (status != WEIR_OK)
+        return status;
     wi_exec *exec = calloc(1, sizeof *exec);
     if (!exec)
         return wi_fail_nomem(err);
     wi_job_options job = {.common = o->job};
-    weir_status status = check_numbers(o, err);
+    status = check_numbers(o, err);
     if (status == WEIR_OK)
         status = wi_job_options_fill(&job.common, -1, -1, err);
     if (status == WEIR_OK)

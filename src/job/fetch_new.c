@@ -13,6 +13,7 @@
 
 #include "fetch.h"
 #include "job.h"
+#include "option_size.h"
 #include "reader.h"
 #include "text.h"
 #include "weir/fetch.h"
@@ -407,8 +408,6 @@ static weir_status check_numbers(const weir_fetch_options *o, weir_error *err)
         {"--max-body", o->max_body, 1, (int64_t)4 << 30},
         {"--max-redirects", o->max_redirects, 1, 1000},
     };
-    if (o->size < sizeof *o)
-        return wi_fail(err, WEIR_INVALID, "weir_fetch_options has the wrong size");
     return wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);
 }
 
@@ -463,8 +462,13 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     return status;
 }
 
-weir_status weir_fetch_new(const weir_fetch_options *o, weir_job **out, weir_error *err)
+weir_status weir_fetch_new(const weir_fetch_options *options, weir_job **out, weir_error *err)
 {
+    weir_fetch_options taken;
+    const weir_fetch_options *o = &taken;
+    weir_status status = wi_options_take(&taken, sizeof taken, options, "weir_fetch_options", err);
+    if (status != WEIR_OK)
+        return status;
     wi_fetch *fetch = calloc(1, sizeof *fetch);
     if (!fetch)
         return wi_fail_nomem(err);
@@ -474,7 +478,7 @@ weir_status weir_fetch_new(const weir_fetch_options *o, weir_job **out, weir_err
         .per_host = o->per_host,
         .retry_after_max = or_default(o->retry_after_max, DEFAULT_RETRY_AFTER_MAX),
     };
-    weir_status status = check_numbers(o, err);
+    status = check_numbers(o, err);
     if (status == WEIR_OK)
         status = wi_job_options_fill(&job.common, DEFAULT_TIMEOUT, DEFAULT_RETRIES, err);
     if (status == WEIR_OK)
