@@ -111,6 +111,19 @@ static map_item *next_item(weir_map *map)
     return NULL;
 }
 
+/*
+ * Without memory for a callback: a task that runs reads its argument, so it is asked to end, and
+ * looked at now and then. The thread that hands out tasks never waits here, for what it has just
+ * submitted is still pending.
+ */
+static void end_unheard(weir_future *future)
+{
+    wi_parker place;
+    weir_future_cancel(future);
+    while (!weir_future_done(future))
+        wi_park(wi_parker_here(&place), wi_park_now() + WI_MILLISECOND);
+}
+
 /* From here on the future's callback has the item. */
 static void watch(map_item *item, weir_future *future)
 {
@@ -125,7 +138,7 @@ static void watch(map_item *item, weir_future *future)
     weir_error error;
     if (!weir_future_add_done_callback(future, future_done, item, &error))
         return;
-    weir_future_cancel(future);
+    end_unheard(future);
     weir_future_unref(future);
     finish(item, NULL, &error);
     leave(item);
