@@ -125,7 +125,7 @@ TEST(what_cannot_be_started_has_a_reason)
     run_everywhere(&(command){SHELL("true", .input_len = 3)}, WEIR_INVALID, "no input");
     run_everywhere(&(command){.options = {.size = sizeof(weir_child_options)}}, WEIR_INVALID,
                    "no command");
-    run_everywhere(&(command){.options = {.size = 8}}, WEIR_INVALID, "size");
+    run_everywhere(&(command){.options = {.size = 4}}, WEIR_INVALID, "size");
 }
 
 TEST(output_is_bounded)

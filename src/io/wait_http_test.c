@@ -299,7 +299,7 @@ TEST(nonsense_is_refused_before_anything_is_sent)
         {"/ok", OPTIONS(.bearer = "a", .headers = both), 0, NULL, "only one"},
         {"/ok", OPTIONS(.body_len = 3), 0, NULL, "no body"},
         {"/ok", OPTIONS(.follow = -1), 0, NULL, "follow"},
-        {"/ok", &(weir_http_options){.size = 8}, 0, NULL, "size"},
+        {"/ok", &(weir_http_options){.size = 4}, 0, NULL, "size"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         ask_everywhere(&cases[i], WEIR_INVALID);

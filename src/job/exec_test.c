@@ -271,7 +271,7 @@ static void expect_refused(const weir_exec_options *o, const char *words_of_it)
 TEST(wrong_options_are_refused)
 {
     weir_exec_options o = options_for("true", 1);
-    o.size = 8;
+    o.size = 4;
     expect_refused(&o, "size");
     o = options_for("true", 1);
     o.argv_len = 0;
