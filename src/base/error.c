@@ -10,6 +10,10 @@
 
 #include "text.h"
 
+#undef wi_fail
+#undef wi_fail_errno
+#undef wi_fail_nomem
+
 static const char *const status_names[] = {
 #define STATUS_NAME(name, text) #name,
     WEIR_STATUS_LIST(STATUS_NAME)

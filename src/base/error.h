@@ -23,4 +23,16 @@ void wi_error_tidy(weir_error *err);
 /* Out of memory, said without allocating. */
 weir_status wi_fail_nomem(weir_error *err);
 
+/* What the static analyzer cannot see: these never return WEIR_OK. */
+#ifdef __clang_analyzer__
+static inline weir_status wi_known(weir_status returned, weir_status known)
+{
+    (void)returned;
+    return known;
+}
+#define wi_fail(err, status, ...) wi_known(wi_fail(err, status, __VA_ARGS__), (status))
+#define wi_fail_errno(...) wi_known(wi_fail_errno(__VA_ARGS__), WEIR_IO)
+#define wi_fail_nomem(err) wi_known(wi_fail_nomem(err), WEIR_NOMEM)
+#endif
+
 #endif

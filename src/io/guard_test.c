@@ -29,9 +29,7 @@ static int end_of(pid_t pid)
 {
     int status = -1;
     while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR && errno != ECHILD)
-            return -1;
-        else if (kill(pid, 0) != 0)
+        if ((errno != EINTR && errno != ECHILD) || kill(pid, 0) != 0)
             return -1;
     return status;
 }
@@ -87,7 +85,7 @@ static void kill_program(const program *p, pid_t *commands, const char *until)
 
 TEST(commands_end_with_a_program_that_is_killed)
 {
-    pid_t commands[16];
+    pid_t commands[16] = {0};
     adopt_orphans();
     kill_program(&(program){.argv = sleeper, .grace = 50 * WI_SECOND, .commands = 16}, commands,
                  NULL);
@@ -104,7 +102,7 @@ static const char *const stubborn[] = {"sh", "-c",
 
 TEST(who_ignores_term_is_killed)
 {
-    pid_t command;
+    pid_t command = 0;
     adopt_orphans();
     REQUIRE(folder_begin());
     char *before = getcwd(NULL, 0);
@@ -125,7 +123,7 @@ static const char *const parents[] = {
 
 TEST(the_whole_group_ends)
 {
-    pid_t command;
+    pid_t command = 0;
     adopt_orphans();
     REQUIRE(folder_begin());
     char *before = getcwd(NULL, 0);
@@ -163,7 +161,7 @@ static _Noreturn void be_interrupted(int tell)
 TEST(a_command_that_was_just_being_started_is_found)
 {
     int ends[2];
-    pid_t command;
+    pid_t command = 0;
     adopt_orphans();
     REQUIRE(pipe(ends) == 0);
     pid_t pid = fork();

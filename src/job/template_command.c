@@ -13,13 +13,13 @@
 
 static bool make_room(wi_template *t, const wi_words *lists, size_t n)
 {
-    size_t items = 0;
+    size_t items = 1; /* more than there are: nothing is allocated with no size */
     for (size_t i = 0; i < n; i++)
         items += lists[i].len;
     t->what = strdup("arguments");
-    t->segments = calloc(n, sizeof *t->segments);
-    t->choices = calloc(n, sizeof *t->choices);
-    t->items = calloc(items ? items : 1, sizeof *t->items);
+    t->segments = calloc(n + 1, sizeof *t->segments);
+    t->choices = calloc(n + 1, sizeof *t->choices);
+    t->items = calloc(items, sizeof *t->items);
     return t->what && t->segments && t->choices && t->items;
 }
 
