@@ -21,19 +21,27 @@ import measure_fetch
 import measure_tasks
 from common import HERE, OUT, PYTHON, TOOLS, WEIR, Bench, Failed, say
 
-BENCHMARKS = {
-    "throughput": measure_fetch.throughput,
-    "waits": measure_fetch.waits,
-    "memory": measure_fetch.memory,
-    "startup": measure_fetch.startup,
-    "commands": measure_exec.commands,
-    "one-command": measure_exec.one_command,
-    "sleeps": measure_tasks.sleeps,
-    "crowd": measure_tasks.crowd,
-    "noop": measure_tasks.noop,
-    "http-tasks": measure_tasks.http_tasks,
-    "processes": measure_tasks.processes,
+# What is recorded together, in a part of RESULTS.md of its own.
+PARTS = {
+    "fetch": {
+        "throughput": measure_fetch.throughput,
+        "waits": measure_fetch.waits,
+        "memory": measure_fetch.memory,
+        "startup": measure_fetch.startup,
+    },
+    "exec": {
+        "commands": measure_exec.commands,
+        "one-command": measure_exec.one_command,
+    },
+    "tasks": {
+        "sleeps": measure_tasks.sleeps,
+        "crowd": measure_tasks.crowd,
+        "noop": measure_tasks.noop,
+        "http-tasks": measure_tasks.http_tasks,
+        "processes": measure_tasks.processes,
+    },
 }
+BENCHMARKS = {name: run for part in PARTS.values() for name, run in part.items()}
 
 # The result
 
@@ -82,9 +90,9 @@ def number(value):
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def table(bench, command):
+def table(bench, rows, command):
     lines = ["| benchmark | what | measured | bound | |", "|---|---|---:|---:|---|"]
-    for row in bench.rows:
+    for row in rows:
         sign = "≥" if row.at_least else "≤"
         bound = "" if row.bound is None else f"{sign} {row.bound:g} {row.unit}"
         mark = {None: "", True: "pass", False: "**fail**"}[row.passed]
@@ -96,17 +104,28 @@ def table(bench, command):
     return "\n".join(lines) + "\n"
 
 
+def record(part, text):
+    """Puts a part's table between its marks; what is written around them stays."""
+    path = HERE / "RESULTS.md"
+    begin, end = f"<!-- {part}: measured -->\n", f"<!-- {part}: end -->\n"
+    results = path.read_text(encoding="utf-8")
+    before, rest = results.split(begin)
+    path.write_text(before + begin + "\n" + text + "\n" + end + rest.split(end)[1], encoding="utf-8")
+
+
 def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", nargs="*", help=f"benchmarks to run: {', '.join(BENCHMARKS)}")
+    parser.add_argument("name", nargs="*", help=f"what to run: {', '.join(PARTS)} (all of a part), "
+                        f"{', '.join(BENCHMARKS)}; default everything")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default 5)")
     parser.add_argument("--quick", action="store_true", help="one short round of everything")
-    parser.add_argument("--record", action="store_true", help="write bench/RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="write whole parts to bench/RESULTS.md")
     chosen = parser.parse_args()
-    if unknown := [name for name in chosen.name if name not in BENCHMARKS]:
-        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    if chosen.record and (chosen.quick or chosen.name or chosen.rounds < 3):
-        parser.error("--record takes a whole run of at least 3 rounds, without names or --quick")
+    if unknown := [name for name in chosen.name if name not in BENCHMARKS and name not in PARTS]:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join([*PARTS, *BENCHMARKS])}")
+    chosen.parts = [part for part in chosen.name or PARTS if part in PARTS]
+    if chosen.record and (chosen.quick or chosen.rounds < 3 or len(chosen.parts) < len(chosen.name)):
+        parser.error("--record takes whole parts and at least 3 rounds, not --quick")
     if chosen.rounds < 1:
         parser.error("--rounds must be at least 1")
     return chosen
@@ -122,17 +141,20 @@ def main():
     bench = Bench(1 if chosen.quick else chosen.rounds, chosen.quick)
     if not WEIR.exists():
         bench.notes.append("weir is not built: the peers were measured alone")
-    for name in chosen.name or BENCHMARKS:
-        say(f"{name}: {BENCHMARKS[name].__doc__}")
-        try:
-            BENCHMARKS[name](bench)
-        except Failed as why:
-            bench.notes.append(f"{name}: not measured: {why}")
-            say(f"  not measured: {why}")
-
     command = " ".join(["bench/run.py", *sys.argv[1:]])
-    text = table(bench, command)
-    print(text)
+    rows_of = {}
+    for name in chosen.name or PARTS:
+        first = len(bench.rows)
+        for each in PARTS.get(name, [name]):
+            say(f"{each}: {BENCHMARKS[each].__doc__}")
+            try:
+                BENCHMARKS[each](bench)
+            except Failed as why:
+                bench.notes.append(f"{each}: not measured: {why}")
+                say(f"  not measured: {why}")
+        rows_of[name] = bench.rows[first:]
+
+    print(table(bench, bench.rows, command))
     result = {
         "command": command,
         "rounds": bench.rounds,
@@ -141,9 +163,8 @@ def main():
         "notes": bench.notes,
     }
     (OUT / "results.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if chosen.record:
-        heading = "# What was measured\n\nHow, and why it is fair: [README.md](README.md).\n\n"
-        (HERE / "RESULTS.md").write_text(heading + text, encoding="utf-8")
+    for part in chosen.parts if chosen.record else []:
+        record(part, table(bench, rows_of[part], command))
     missed = sum(row.passed is False for row in bench.rows)
     if missed:
         sys.exit(f"bench: {missed} of the bounds missed")
