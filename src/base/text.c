@@ -239,3 +239,16 @@ bool wi_text_parse_i64(const char *text, size_t len, int64_t *value)
     *value = sum;
     return true;
 }
+
+bool wi_text_parse_range(const char *text, size_t len, int64_t least, int64_t most, int64_t *from,
+                         int64_t *to)
+{
+    const char *dash = memchr(text, '-', len);
+    size_t first = dash ? (size_t)(dash - text) : len;
+    if (!wi_text_parse_i64(text, first, from))
+        return false;
+    *to = *from;
+    if (dash && !wi_text_parse_i64(dash + 1, len - first - 1, to))
+        return false;
+    return *from >= least && *from <= *to && *to <= most;
+}

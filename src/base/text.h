@@ -48,4 +48,8 @@ static inline bool wi_text_equal_nocase(const char *a, size_t a_len, const char 
 /* Decimal digits only, no sign or space; false if empty, not digits or past INT64_MAX. */
 bool wi_text_parse_i64(const char *text, size_t len, int64_t *value);
 
+/* "75" or "64-78"; false unless both are numbers in order and within least and most. */
+bool wi_text_parse_range(const char *text, size_t len, int64_t least, int64_t most, int64_t *from,
+                         int64_t *to);
+
 #endif

@@ -175,7 +175,18 @@ TEST(numbers_are_digits_within_range)
     EXPECT_INT(value, 7);
 }
 
-TESTS(CASE(utf8_takes_what_rfc_3629_takes), CASE(utf8_refuses_the_rest),
+TEST(ranges_of_numbers)
+{
+    int64_t from, to;
+    EXPECT(wi_text_parse_range("75", 2, 1, 255, &from, &to) && from == 75 && to == 75);
+    EXPECT(wi_text_parse_range("64-78", 5, 1, 255, &from, &to) && from == 64 && to == 78);
+    static const char *const bad[] = {"",  "-",   "5-",    "-5",  "9-3",
+                                      "0", "256", "1-256", "a-b", "1-2-3"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        EXPECT(!wi_text_parse_range(bad[i], strlen(bad[i]), 1, 255, &from, &to));
+}
+
+TESTS(CASE(ranges_of_numbers), CASE(utf8_takes_what_rfc_3629_takes), CASE(utf8_refuses_the_rest),
       CASE(lossy_replaces_each_bad_byte), CASE(printable_names_what_a_terminal_would_obey),
       CASE(printable_cuts_between_characters), CASE(percent_leaves_the_unreserved),
       CASE(base64_matches_rfc_4648), CASE(nocase_compares_ascii_only),

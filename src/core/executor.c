@@ -3,7 +3,6 @@
  * queue (pending) or among what runs, or over; the counts say so at every moment, because all of it
  * changes under one lock, which is never held while anything is called that may wait or call back.
  */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "executor_state.h"
 #include "future_state.h"
 #include "option_size.h"
+#include "thread.h"
 
 enum {
     QUEUE_LIMIT = 10000,
@@ -24,15 +24,6 @@ typedef struct waiter {
 
 /* ---- options ---- */
 
-static int processors(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set);
-    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more of them than the set has room for */
-    return online > 0 ? (int)online : 1;
-}
-
 static const wi_executor_backend *const backends[] = {
     [WEIR_INLINE] = &wi_executor_inline,
     [WEIR_THREADS] = &wi_executor_threads,
@@ -45,6 +36,11 @@ enum { KINDS = sizeof backends / sizeof *backends };
 const char *weir_executor_kind_name(weir_executor_kind kind)
 {
     return (unsigned)kind < KINDS ? backends[kind]->name : "unknown";
+}
+
+size_t weir_type_measure_string(const void *string)
+{
+    return strlen(string) + 1;
 }
 
 static weir_status check_options(const weir_executor_options *options, weir_error *err)
@@ -84,11 +80,11 @@ static weir_status take_options(weir_executor *ex, const weir_executor_options *
     if (!options->queue_limit)
         options->queue_limit = QUEUE_LIMIT;
     if (!options->max_workers && options->kind == WEIR_THREADS)
-        options->max_workers = THREADS_PER_PROCESSOR * processors();
+        options->max_workers = THREADS_PER_PROCESSOR * wi_processors();
     if (!options->max_workers && options->kind == WEIR_PROCESSES)
-        options->max_workers = processors();
+        options->max_workers = wi_processors();
     if (!options->loops && options->kind == WEIR_FIBERS)
-        options->loops = processors();
+        options->loops = wi_processors();
     const char *prefix = options->thread_name_prefix;
     options->thread_name_prefix = strdup(prefix ? prefix : "weir");
     return options->thread_name_prefix ? WEIR_OK : wi_fail_nomem(err);

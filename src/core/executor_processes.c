@@ -45,11 +45,6 @@ typedef struct pool {
 
 static void pump(pool *p);
 
-size_t weir_type_measure_string(const void *string)
-{
-    return strlen(string) + 1;
-}
-
 /* ---- counts ---- */
 
 static void count_idle(pool *p, int change)

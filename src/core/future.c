@@ -112,7 +112,7 @@ static void conclude(weir_future *future, weir_future_state state, char *error_t
         weir_future_unref(future);
 }
 
-static bool finish(weir_future *future, void *result, const weir_error *error)
+bool wi_future_end(weir_future *future, void *result, const weir_error *error)
 {
     char *text = error->status ? strdup(error->text) : NULL;
     pthread_mutex_lock(&future->lock);
@@ -141,11 +141,6 @@ bool wi_future_begin(weir_future *future)
     return mine;
 }
 
-bool wi_future_end(weir_future *future, void *result, const weir_error *error)
-{
-    return finish(future, result, error);
-}
-
 int weir_future_start(weir_future *future)
 {
     return !future->executor && wi_future_begin(future);
@@ -156,12 +151,12 @@ int weir_future_complete(weir_future *future, void *result)
     weir_error none;
     none.status = WEIR_OK;
     none.sys_errno = 0;
-    return !future->executor && finish(future, result, &none);
+    return !future->executor && wi_future_end(future, result, &none);
 }
 
 int weir_future_fail(weir_future *future, const weir_error *error)
 {
-    return !future->executor && error->status && finish(future, NULL, error);
+    return !future->executor && error->status && wi_future_end(future, NULL, error);
 }
 
 /* ---- a submitted task ---- */

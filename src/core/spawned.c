@@ -173,6 +173,13 @@ bool wi_spawn_reap(wi_spawned *spawned, bool wait, wi_exit *how)
     return true;
 }
 
+bool wi_spawn_is_lost(const wi_spawned *spawned)
+{
+    siginfo_t info = {0};
+    return waitid(P_PIDFD, (id_t)spawned->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) != 0 &&
+           errno == ECHILD;
+}
+
 void wi_spawn_kill(const wi_spawned *spawned, int signal, bool group)
 {
     if (group)

@@ -57,6 +57,9 @@ typedef struct wi_exit {
  */
 bool wi_spawn_reap(wi_spawned *spawned, bool wait, wi_exit *how);
 
+/* Has somebody else taken its end from the system? Of a process that has ended. */
+bool wi_spawn_is_lost(const wi_spawned *spawned);
+
 /* Sends a signal, to its group as well if it leads one; what has ended does not mind. */
 void wi_spawn_kill(const wi_spawned *spawned, int signal, bool group);
 

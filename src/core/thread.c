@@ -1,6 +1,7 @@
 /* thread.c: see thread.h. */
 #include "thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,4 +50,13 @@ void wi_thread_name(char name[16], const char *prefix, int number)
     size_t len = strnlen(prefix, 15 - tail_len);
     memcpy(name, prefix, len);
     memcpy(name + len, tail, tail_len + 1);
+}
+
+int wi_processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more of them than the set has room for */
+    return online > 0 ? (int)online : 1;
 }

@@ -21,4 +21,7 @@ weir_status wi_thread_start_sized(pthread_t *thread, const char *name, size_t st
 /* "prefix-7": of a long prefix as much as leaves room for the number. */
 void wi_thread_name(char name[16], const char *prefix, int number);
 
+/* Those this process may run on; at least 1. */
+int wi_processors(void);
+
 #endif

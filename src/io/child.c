@@ -8,12 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
 
 enum { PIECE = 64 << 10, PIECES_PER_TURN = 16 };
 
@@ -224,10 +219,7 @@ static void on_end(wi_watch *watch, uint32_t events)
     wi_child *child = wi_container_of(watch, wi_child, watch);
     if (refused(child, watch) && !child->killed)
         kill_group(child);
-    siginfo_t info = {0};
-    child->lost =
-        waitid(P_PIDFD, (id_t)child->process.pidfd, &info, WEXITED | WNOHANG | WNOWAIT) != 0 &&
-        errno == ECHILD;
+    child->lost = wi_spawn_is_lost(&child->process);
     child->ended = true;
     wi_watch_want(watch, 0);
     read_rest(child);

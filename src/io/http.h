@@ -105,6 +105,12 @@ wi_http_headers *wi_http_headers_new(const char *user_agent, bool accept_encodin
 wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line);
 void wi_http_headers_free(wi_http_headers *headers); /* NULL is fine */
 
+/* May it be a method, or a header's name (RFC 9110, section 5.6.2)? */
+bool wi_http_is_token(const char *text, size_t len);
+
+/* Is a method idempotent, so that a request may be sent again (RFC 9110, section 9.2.2)? */
+bool wi_http_is_repeatable(const char *method);
+
 /* "libcurl 7.88.1 OpenSSL/3.0.15 zlib/1.2.13 …"; static storage. */
 const char *wi_http_version(void);
 

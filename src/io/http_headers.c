@@ -74,3 +74,21 @@ void wi_http_headers_free(wi_http_headers *headers)
     curl->slist_free_all(headers->list);
     free(headers);
 }
+
+bool wi_http_is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f ||
+            strchr("()<>@,;:\\\"/[]?={}", text[i]))
+            return false;
+    return len > 0;
+}
+
+bool wi_http_is_repeatable(const char *method)
+{
+    static const char *const repeatable[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < sizeof repeatable / sizeof repeatable[0]; i++)
+        if (strcmp(method, repeatable[i]) == 0)
+            return true;
+    return false;
+}

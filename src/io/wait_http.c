@@ -138,15 +138,6 @@ static const wi_http_events events = {on_begin, on_header, on_body, on_done};
 
 /* ---- the request ---- */
 
-static bool is_token(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f ||
-            strchr("()<>@,;:\\\"/[]?={}", text[i]))
-            return false;
-    return len > 0;
-}
-
 /* The value of the header of that name among the options, or NULL. */
 static const char *find_header(const weir_http_options *o, const char *name)
 {
@@ -178,7 +169,7 @@ static weir_status check_headers(const weir_http_options *o, weir_error *err)
     for (size_t i = 0; o->headers && o->headers[i]; i++) {
         const char *line = o->headers[i];
         const char *colon = strchr(line, ':');
-        bool whole = colon && is_token(line, (size_t)(colon - line));
+        bool whole = colon && wi_http_is_token(line, (size_t)(colon - line));
         for (const char *c = colon; whole && *c; c++)
             whole = ((unsigned char)*c >= ' ' && *c != 0x7f) || *c == '\t';
         if (!whole)
@@ -204,7 +195,7 @@ static weir_status check_credentials(const weir_http_options *o, weir_error *err
 
 static weir_status check_options(const weir_http_options *o, weir_error *err)
 {
-    if (o->method && !is_token(o->method, strlen(o->method)))
+    if (o->method && !wi_http_is_token(o->method, strlen(o->method)))
         return wi_fail(err, WEIR_INVALID, "\"%s\" cannot be a request method", o->method);
     if (o->body_len && !o->body)
         return wi_fail(err, WEIR_INVALID, "body_len is %zu, but there is no body", o->body_len);
@@ -212,16 +203,6 @@ static weir_status check_options(const weir_http_options *o, weir_error *err)
         return wi_fail(err, WEIR_INVALID, "follow is %d; 0 follows no redirect", o->follow);
     weir_status status = check_headers(o, err);
     return status == WEIR_OK ? check_credentials(o, err) : status;
-}
-
-/* What may be sent again by itself when a kept connection turns out to be dead. */
-static bool is_repeatable(const char *method)
-{
-    static const char *const repeatable[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
-    for (size_t i = 0; i < sizeof repeatable / sizeof repeatable[0]; i++)
-        if (strcmp(method, repeatable[i]) == 0)
-            return true;
-    return false;
 }
 
 static void prepare(http_wait *wait, const char *url, const weir_http_options *o)
@@ -238,7 +219,7 @@ static void prepare(http_wait *wait, const char *url, const weir_http_options *o
         .timeout = o->timeout < 0 ? 0
                    : o->timeout   ? o->timeout
                                   : WEIR_SECONDS(30),
-        .once = !is_repeatable(method),
+        .once = !wi_http_is_repeatable(method),
     };
     wait->route = (wi_http_route){
         .connect_timeout = o->connect_timeout < 0   ? 0
@@ -255,7 +236,7 @@ static void prepare(http_wait *wait, const char *url, const weir_http_options *o
 
 static bool has_own_headers(const weir_http_options *o)
 {
-    return o && (o->headers || o->user || o->bearer || o->body);
+    return o->headers || o->user || o->bearer || o->body;
 }
 
 static const char *type_of_body(const weir_http_options *o)

@@ -2,7 +2,6 @@
  * exec_new.c: from options to a job. Its invariant: whatever is wrong with the options is found
  * before anything is started or written, and said with the name the option has on the command line.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "job.h"
 #include "option_size.h"
 #include "reader.h"
+#include "thread.h"
 #include "weir/exec.h"
 
 #define DEFAULT_GRACE (2 * WI_SECOND)
@@ -226,13 +226,6 @@ void wi_exec_free(void *job)
     free(exec);
 }
 
-static int64_t processors(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 0 ? n : 1;
-}
-
 static int discard(void *arg, const char *bytes, size_t len)
 {
     (void)arg, (void)bytes, (void)len;
@@ -254,7 +247,7 @@ static weir_status complete(wi_exec *exec, const weir_exec_options *o, weir_job_
         exec->nice = nice < NICEST ? nice : NICEST;
     }
     if (!common->in_flight)
-        common->in_flight = processors();
+        common->in_flight = wi_processors();
     if (exec->passthrough && !common->output && !common->write)
         common->write = discard;
     /* The one whose row is awaited may run beyond what may be in flight, once in each lane. */

@@ -21,19 +21,6 @@ static void change_codes(wi_exit_set *set, int64_t from, int64_t to, bool add)
     }
 }
 
-/* "75" or "64-78" */
-static bool read_codes(const char *word, size_t len, int64_t *from, int64_t *to)
-{
-    const char *dash = memchr(word, '-', len);
-    size_t first = dash ? (size_t)(dash - word) : len;
-    if (!wi_text_parse_i64(word, first, from))
-        return false;
-    *to = *from;
-    if (dash && !wi_text_parse_i64(dash + 1, len - first - 1, to))
-        return false;
-    return *from >= 1 && *from <= *to && *to <= CODE_MOST;
-}
-
 static bool change_word(wi_exit_set *set, const char *word, size_t len, bool add)
 {
     int64_t from, to;
@@ -47,7 +34,7 @@ static bool change_word(wi_exit_set *set, const char *word, size_t len, bool add
         set->start = add && !none;
     if (any || none)
         change_codes(set, 1, CODE_MOST, add && !none);
-    else if (read_codes(word, len, &from, &to))
+    else if (wi_text_parse_range(word, len, 1, CODE_MOST, &from, &to))
         change_codes(set, from, to, add);
     else
         return is_word(word, len, "timeout") || is_word(word, len, "signal") ||

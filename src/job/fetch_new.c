@@ -94,28 +94,15 @@ static weir_status add_urls(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     return status;
 }
 
-static bool is_token(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] <= ' ' || (unsigned char)text[i] >= 0x7f ||
-            strchr("()<>@,;:\\\"/[]?={}", text[i]))
-            return false;
-    return len > 0;
-}
-
 static weir_status set_method(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
 {
-    static const char *const repeatable[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
     const char *method = o->method ? o->method : o->body ? "POST" : "GET";
-    if (!is_token(method, strlen(method)))
+    if (!wi_http_is_token(method, strlen(method)))
         return wi_fail(err, WEIR_INVALID, "\"%s\" cannot be a request method", method);
     fetch->method = strdup(method);
     if (!fetch->method)
         return wi_fail_nomem(err);
-    fetch->once = !o->retry_unsafe;
-    for (size_t i = 0; i < sizeof repeatable / sizeof repeatable[0]; i++)
-        if (strcmp(method, repeatable[i]) == 0)
-            fetch->once = false;
+    fetch->once = !o->retry_unsafe && !wi_http_is_repeatable(method);
     return WEIR_OK;
 }
 
@@ -132,7 +119,7 @@ static const char *find_header(const weir_fetch_options *o, const char *name)
 static weir_status add_header(wi_fetch *fetch, const char *line, weir_error *err)
 {
     const char *colon = strchr(line, ':');
-    if (!colon || !is_token(line, (size_t)(colon - line)))
+    if (!colon || !wi_http_is_token(line, (size_t)(colon - line)))
         return wi_fail(err, WEIR_INVALID,
                        "header %zu is not of the form \"Name: value\" (--header)",
                        fetch->headers_len + 1);

@@ -6,7 +6,6 @@
 #include "job.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "output.h"
 #include "plan.h"
 #include "sink.h"
+#include "thread.h"
 
 enum {
     MAX_NOTES = 8,
@@ -259,18 +259,11 @@ weir_status weir_job_wait(weir_job *job, int64_t timeout_ns, weir_error *err)
 
 /* ---- making one ---- */
 
-static int64_t processors(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 0 ? n : 1;
-}
-
 static void plan_numbers(weir_job *job)
 {
     weir_job_options *o = &job->options.common;
     int64_t wanted = o->in_flight > 0 ? o->in_flight : FOUND_LIMIT_MOST;
-    int64_t lanes = o->lanes > 0 ? o->lanes : processors();
+    int64_t lanes = o->lanes > 0 ? o->lanes : wi_processors();
     if (lanes > WI_MAX_LANES)
         lanes = WI_MAX_LANES;
     if (lanes > wanted)

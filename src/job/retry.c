@@ -55,14 +55,7 @@ static bool read_statuses(const char *word, size_t len, int64_t *from, int64_t *
         *to = *from + 99;
         return true;
     }
-    const char *dash = memchr(word, '-', len);
-    size_t first = dash ? (size_t)(dash - word) : len;
-    if (!wi_text_parse_i64(word, first, from))
-        return false;
-    *to = *from;
-    if (dash && !wi_text_parse_i64(dash + 1, len - first - 1, to))
-        return false;
-    return *from >= HTTP_MIN && *from <= *to && *to <= HTTP_MAX;
+    return wi_text_parse_range(word, len, HTTP_MIN, HTTP_MAX, from, to);
 }
 
 static bool change_word(wi_retry_set *set, const char *word, size_t len, bool add)
