@@ -47,6 +47,11 @@ void wi_rules_free(wi_rules *rules)
     free(rules);
 }
 
+void wi_rules_set_flags(wi_rules *rules, unsigned glob_flags)
+{
+    rules->glob_flags = glob_flags;
+}
+
 static bool reserve(wi_rules *rules)
 {
     if (rules->n < rules->cap)
@@ -144,10 +149,9 @@ wi_verdict wi_rules_match(const wi_rules *rules, const char *path, size_t len, s
     if (len == 0)
         return WI_VERDICT_NONE;
     unsigned char last = (unsigned char)path[len - 1];
-    if (rules->glob_flags & WI_GLOB_NOCASE && last >= 'A' && last <= 'Z')
-        last |= 0x20;
+    unsigned char lower = last >= 'A' && last <= 'Z' ? last | 0x20 : last;
     for (size_t i = rules->n; i-- > 0;) {
-        if (rules->last[i] && rules->last[i] != last)
+        if (rules->last[i] && rules->last[i] != last && rules->last[i] != lower)
             continue;
         const rule *candidate = &rules->list[i];
         if (candidate->only_folders && !is_folder)

@@ -27,6 +27,9 @@ typedef enum wi_verdict {
 weir_status wi_rules_new(unsigned glob_flags, wi_rules **out, weir_error *err);
 void wi_rules_free(wi_rules *rules); /* NULL is fine */
 
+/* For what is added from now on. */
+void wi_rules_set_flags(wi_rules *rules, unsigned glob_flags);
+
 /* One pattern as it stands: no comment, no space or line end to be removed. */
 weir_status wi_rules_add(wi_rules *rules, const char *pattern, size_t len, weir_error *err);
 

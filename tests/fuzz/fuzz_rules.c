@@ -48,6 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t path_len = nul ? size - 2 - len : 3, name_len = 0;
     while (name_len < path_len && path[path_len - name_len - 1] != '/')
         name_len++;
+    if (name_len == 0)
+        return 0; /* no path of a file */
     unsigned flags = data[0] & (WI_GLOB_NOCASE | WI_GLOB_BRACES);
     bool is_folder = data[0] & 128;
     wi_rules *rules = list(flags, text, len);
