@@ -70,8 +70,8 @@ static void note(const list_file *file, const weir_error *fault, size_t faults)
     if (!file->notes)
         return;
     if (faults > 1)
-        wi_fail(&whole, fault->status, "%s%s: %s (and %zu more lines are wrong)", file->shown,
-                file->name, fault->text, faults - 1);
+        wi_fail(&whole, fault->status, "%s%s: %s (%zu of its lines are wrong)", file->shown,
+                file->name, fault->text, faults);
     else
         wi_fail(&whole, fault->status, "%s%s: %s", file->shown, file->name, fault->text);
     whole.sys_errno = fault->sys_errno;

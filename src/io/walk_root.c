@@ -67,6 +67,11 @@ static weir_status look_above(look *l, wi_walk_root *root)
 static weir_status begin_at(look *l, wi_walk_root *root, const char *prefix, size_t prefix_len)
 {
     wi_walk_reader *reader = l->reader;
+    const wi_walk_options *options = &l->walk->options;
+    if (options->has_max_depth && options->max_depth == 0) {
+        wi_walk_root_unref(root);
+        return WEIR_OK;
+    }
     weir_status status = look_above(l, root);
     wi_walk_folder *folder = NULL;
     if (status == WEIR_OK) {

@@ -1,0 +1,721 @@
+#include "walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "folder.h"
+#include "torture.h"
+
+/* What a walk gave: paths in their order, or sorted, each with a newline; errors and notes apart.
+ */
+typedef struct result {
+    pthread_mutex_t lock;
+    wi_buf paths;
+    wi_buf trouble; /* "path: text" of errors, "path! text" of notes */
+    size_t files, errors, notes;
+    uint64_t numbers; /* sum of the items' numbers */
+    size_t batch;
+    wi_walk *walk;
+    weir_status status;
+} result;
+
+static void take(result *r, const wi_walk_batch *batch)
+{
+    pthread_mutex_lock(&r->lock);
+    EXPECT(batch->n > 0 && (!r->batch || batch->n <= r->batch));
+    EXPECT(batch->folder[batch->folder_len] == '\0');
+    for (size_t i = 0; i < batch->n; i++) {
+        const wi_walk_item *item = &batch->items[i];
+        bool file = item->kind == WI_WALK_FILE;
+        wi_buf *to = file ? &r->paths : &r->trouble;
+        EXPECT(file == !item->error && strlen(item->name) == item->name_len);
+        wi_walk_append_path(batch, item, to);
+        if (!file)
+            wi_buf_printf(to, "%s %s", item->kind == WI_WALK_NOTE ? "!" : ":", item->error->text);
+        wi_buf_putc(to, '\n');
+        r->files += file;
+        r->errors += item->kind == WI_WALK_ERROR;
+        r->notes += item->kind == WI_WALK_NOTE;
+        r->numbers += batch->first + i;
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void *run(void *arg)
+{
+    result *r = arg;
+    wi_walk_batch batch;
+    weir_status status;
+    while ((status = wi_walk_next(r->walk, r->batch, &batch, NULL)) == WEIR_OK) {
+        take(r, &batch);
+        wi_walk_release(&batch);
+    }
+    pthread_mutex_lock(&r->lock);
+    r->status = status;
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void sort_lines(wi_buf *buf)
+{
+    char *text = buf->len ? strdup(wi_buf_cstr(buf)) : NULL, *rest = text, *line;
+    char **lines = calloc(buf->len + 1, sizeof *lines);
+    size_t n = 0;
+    while (text && (line = strsep(&rest, "\n")) && rest)
+        lines[n++] = line;
+    qsort(lines, n, sizeof *lines, compare_lines);
+    wi_buf_clear(buf);
+    for (size_t i = 0; i < n; i++) {
+        wi_buf_puts(buf, lines[i]);
+        wi_buf_putc(buf, '\n');
+    }
+    free(lines);
+    free(text);
+}
+
+static void walk_with(result *r, const wi_walk_options *options, int threads, size_t batch)
+{
+    enum { MOST = 16 };
+    pthread_t others[MOST];
+    *r = (result){.batch = batch};
+    pthread_mutex_init(&r->lock, NULL);
+    if (!EXPECT(wi_walk_new(options, &r->walk, NULL) == WEIR_OK))
+        return;
+    for (int i = 0; i < threads - 1; i++)
+        EXPECT(pthread_create(&others[i], NULL, run, r) == 0);
+    run(r);
+    for (int i = 0; i < threads - 1; i++)
+        pthread_join(others[i], NULL);
+    wi_walk_free(r->walk);
+    EXPECT_INT(r->status, WEIR_END);
+    size_t n = r->files + r->errors + r->notes;
+    EXPECT_INT(r->numbers, n ? n * (n - 1) / 2 : 0); /* each number once */
+    if (!options->sorted)
+        sort_lines(&r->paths);
+}
+
+static void forget(result *r)
+{
+    wi_buf_fini(&r->paths);
+    wi_buf_fini(&r->trouble);
+    pthread_mutex_destroy(&r->lock);
+}
+
+/* The same with one thread and with several, in large batches and small. */
+static void expect_walk(wi_walk_options options, const char *const *roots, size_t n,
+                        const char *want)
+{
+    options.roots = roots;
+    options.n_roots = n;
+    options.ignore.no_global = true;
+    for (int i = 0; i < 6; i++) {
+        result r;
+        options.max_fds = i == 4 ? 2 : 0;
+        options.sorted = i == 5;
+        walk_with(&r, &options, i % 2 ? 4 : 1, i < 2 ? 0 : 1);
+        if (options.sorted)
+            sort_lines(&r.paths);
+        EXPECT_STR(r.paths.len ? wi_buf_cstr(&r.paths) : "", want);
+        forget(&r);
+    }
+}
+
+#define ROOTS(...) \
+    (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+
+static void put(const char *name, const char *text)
+{
+    char path[512];
+    strcpy(path, in_folder(name));
+    for (char *slash = path + strlen(test_folder) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        mkdir(path, 0755);
+        *slash = '/';
+    }
+    put_file(path, text, strlen(text));
+}
+
+static int old_cwd;
+
+static bool begin(void)
+{
+    old_cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return folder_begin() && EXPECT(chdir(test_folder) == 0);
+}
+
+static void end(void)
+{
+    EXPECT(fchdir(old_cwd) == 0);
+    close(old_cwd);
+    folder_end();
+}
+
+static void small_tree(void)
+{
+    put("a.c", "");
+    put("b/c.h", "");
+    put("b/d/e.c", "");
+    put("b/.f.c", "");
+    put(".g/h.c", "");
+    mkdir(in_folder("empty"), 0755);
+}
+
+TEST(paths_are_written_as_the_roots_are)
+{
+    REQUIRE(begin());
+    small_tree();
+    wi_walk_options o = {0};
+    expect_walk(o, NULL, 0, "a.c\nb/c.h\nb/d/e.c\n");
+    expect_walk(o, ROOTS("."), "./a.c\n./b/c.h\n./b/d/e.c\n");
+    expect_walk(o, ROOTS("./"), "./a.c\n./b/c.h\n./b/d/e.c\n");
+    expect_walk(o, ROOTS("b"), "b/c.h\nb/d/e.c\n");
+    expect_walk(o, ROOTS("b/"), "b/c.h\nb/d/e.c\n");
+    expect_walk(o, ROOTS("b/d", "a.c", "b/.f.c"), "a.c\nb/.f.c\nb/d/e.c\n");
+    expect_walk(o, ROOTS("b/../b/d"), "b/../b/d/e.c\n");
+    expect_walk(o, ROOTS("empty"), "");
+    end();
+}
+
+TEST(hidden_files_and_depth)
+{
+    REQUIRE(begin());
+    small_tree();
+    expect_walk((wi_walk_options){.hidden = true}, NULL, 0,
+                ".g/h.c\na.c\nb/.f.c\nb/c.h\nb/d/e.c\n");
+    expect_walk((wi_walk_options){.has_max_depth = true, .max_depth = 1}, NULL, 0, "a.c\n");
+    expect_walk((wi_walk_options){.has_max_depth = true, .max_depth = 2}, NULL, 0, "a.c\nb/c.h\n");
+    expect_walk((wi_walk_options){.has_max_depth = true}, ROOTS(".", "a.c"), "a.c\n");
+    end();
+}
+
+TEST(globs_choose)
+{
+    REQUIRE(begin());
+    small_tree();
+    const char *globs[] = {"*.c", "!e.*"};
+    wi_walk_options o = {.globs = globs, .n_globs = 1};
+    expect_walk(o, NULL, 0, "a.c\nb/.f.c\nb/d/e.c\n");         /* a glob that matches means it */
+    expect_walk(o, ROOTS("b/c.h", "b/d"), "b/c.h\nb/d/e.c\n"); /* so does a name */
+    o.n_globs = 2;
+    expect_walk(o, NULL, 0, "a.c\nb/.f.c\n");
+    expect_walk((wi_walk_options){.globs = globs + 1, .n_globs = 1}, NULL, 0, "a.c\nb/c.h\n");
+    globs[0] = "/b/*.h";
+    o.n_globs = 1;
+    expect_walk(o, ROOTS("."), "./b/c.h\n");
+    expect_walk(o, ROOTS(test_folder), in_folder("b/c.h\n"));
+    globs[0] = ".f.c"; /* named, so not left out as hidden */
+    expect_walk(o, NULL, 0, "b/.f.c\n");
+    globs[0] = "!b/";
+    expect_walk(o, NULL, 0, "a.c\n");
+    globs[0] = "*.C";
+    expect_walk(o, NULL, 0, "");
+    o.glob_nocase = true;
+    expect_walk(o, NULL, 0, "a.c\nb/.f.c\nb/d/e.c\n");
+    expect_walk((wi_walk_options){.iglobs = globs, .n_iglobs = 1}, NULL, 0,
+                "a.c\nb/.f.c\nb/d/e.c\n");
+    globs[0] = "[";
+    wi_walk *walk = NULL;
+    EXPECT_INT(wi_walk_new(&o, &walk, NULL), WEIR_INVALID);
+    EXPECT(walk == NULL);
+    end();
+}
+
+TEST(roots_may_be_globs)
+{
+    REQUIRE(begin());
+    small_tree();
+    put("b/[x].c", "");
+    wi_walk_options o = {0};
+    expect_walk(o, ROOTS("*.c"), "a.c\n");
+    expect_walk(o, ROOTS("./*.c"), "./a.c\n");
+    expect_walk(o, ROOTS("**/*.c"), "a.c\nb/[x].c\nb/d/e.c\n");
+    expect_walk(o, ROOTS("b/[x].c"), "b/[x].c\n"); /* there is a file of this name */
+    expect_walk(o, ROOTS("b/*.{c,h}"), "b/[x].c\nb/c.h\n");
+    expect_walk(o, ROOTS("b/.*.c"), "b/.f.c\n");
+    expect_walk(o, ROOTS("*"), "a.c\nb/[x].c\nb/c.h\nb/d/e.c\n"); /* folders, too, as if named */
+    expect_walk(o, ROOTS("b/*/"), "b/d/e.c\n");
+    expect_walk(o, ROOTS(".g/*"), ".g/h.c\n");
+    expect_walk((wi_walk_options){.hidden = true}, ROOTS("*/*.c"), ".g/h.c\nb/.f.c\nb/[x].c\n");
+    end();
+}
+
+TEST(lists_are_heeded)
+{
+    REQUIRE(begin());
+    small_tree();
+    mkdir(in_folder(".git"), 0755);
+    put(".gitignore", "/b/d\n*.h\n");
+    put(".git/info/exclude", "x\n");
+    wi_walk_options o = {0};
+    expect_walk(o, NULL, 0, "a.c\n");
+    expect_walk(o, ROOTS("b"), "");
+    expect_walk(o, ROOTS("b/d", "b/c.h"), "b/c.h\nb/d/e.c\n"); /* named, so meant */
+    expect_walk((wi_walk_options){.ignore.no_parent = true}, ROOTS("b"), "b/c.h\nb/d/e.c\n");
+    expect_walk((wi_walk_options){.ignore.no_vcs = true}, NULL, 0, "a.c\nb/c.h\nb/d/e.c\n");
+    put("b/.ignore", "!d\n!.f.c\n");
+    expect_walk(o, NULL, 0, "a.c\nb/.f.c\nb/d/e.c\n");
+    put("b/.gitignore", "[\n");
+    result r;
+    o.ignore.no_global = true;
+    walk_with(&r, &o, 1, 0);
+    EXPECT_INT(r.notes, 1);
+    EXPECT_STR(wi_buf_cstr(&r.trouble), "b/! b/.gitignore: line 1: glob '[', column 1: '[' is not "
+                                        "closed with ']'\n");
+    forget(&r);
+    end();
+}
+
+TEST(links)
+{
+    REQUIRE(begin());
+    small_tree();
+    EXPECT(symlink("a.c", "link.c") == 0 && symlink("..", "b/loop") == 0 &&
+           symlink("nowhere", "broken") == 0 && symlink("b/d", "to_d") == 0);
+    wi_walk_options o = {0};
+    expect_walk(o, NULL, 0, "a.c\nb/c.h\nb/d/e.c\n");
+    expect_walk(o, ROOTS("link.c", "to_d"), "link.c\nto_d/e.c\n");
+    o.follow = true;
+    expect_walk(o, NULL, 0, "a.c\nb/c.h\nb/d/e.c\nlink.c\nto_d/e.c\n");
+    result r;
+    walk_with(&r, &o, 1, 0);
+    EXPECT_INT(r.errors, 2);
+    sort_lines(&r.trouble);
+    EXPECT_STR(wi_buf_cstr(&r.trouble),
+               "b/loop: the link b/loop leads back to ., a folder above it: left out\n"
+               "broken: cannot look at broken: No such file or directory\n");
+    forget(&r);
+    end();
+}
+
+TEST(trouble_is_an_item)
+{
+    REQUIRE(begin());
+    small_tree();
+    const char *roots[] = {"missing", "a.c", "a.c/", "z*", "x["};
+    result r;
+    wi_walk_options o = {.roots = roots, .n_roots = 5, .sorted = true};
+    walk_with(&r, &o, 1, 0);
+    EXPECT_INT(r.errors, 4);
+    EXPECT_STR(wi_buf_cstr(&r.paths), "a.c\n");
+    EXPECT_STR(wi_buf_cstr(&r.trouble),
+               "missing: cannot look at missing: No such file or directory\n"
+               "a.c/: cannot look at a.c/: Not a directory\n"
+               "z*: nothing matches z*, or all that does is hidden or ignored\n"
+               "x[: there is no such file: glob 'x[', column 2: '[' is not closed with ']'\n");
+    forget(&r);
+    if (geteuid() != 0) {
+        chmod("b/d", 0);
+        o.n_roots = 0;
+        walk_with(&r, &o, 2, 0);
+        EXPECT_STR(wi_buf_cstr(&r.paths), "a.c\nb/c.h\n");
+        EXPECT_STR(wi_buf_cstr(&r.trouble), "b/d: cannot read folder b/d/: Permission denied\n");
+        forget(&r);
+        chmod("b/d", 0755);
+    }
+    end();
+}
+
+TEST(sorted_by_name_in_each_folder)
+{
+    REQUIRE(begin());
+    put("b/z", "");
+    put("b/a/x", "");
+    put("b/a.c", "");
+    put("a", "");
+    put("c", "");
+    put("b-", "");
+    wi_walk_options o = {.sorted = true};
+    for (int threads = 1; threads < 4; threads += 2) {
+        result r;
+        walk_with(&r, &o, 1, (size_t)threads);
+        EXPECT_STR(wi_buf_cstr(&r.paths), "a\nb/a/x\nb/a.c\nb/z\nb-\nc\n");
+        forget(&r);
+        walk_with(&r, &o, threads, 1);
+        EXPECT_INT(r.files, 6);
+        forget(&r);
+    }
+    end();
+}
+
+/* With several threads the numbers of the items are the order. */
+TEST(numbers_are_the_order)
+{
+    REQUIRE(begin());
+    for (int i = 0; i < 50; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%02d/%02d", i / 5, i);
+        put(name, "");
+    }
+    wi_walk_options o = {.sorted = true};
+    wi_walk *walk = NULL;
+    wi_walk_batch batch;
+    REQUIRE(wi_walk_new(&o, &walk, NULL) == WEIR_OK);
+    for (uint64_t i = 0; i < 50; i++) {
+        EXPECT_INT(wi_walk_next(walk, 3, &batch, NULL), WEIR_OK);
+        EXPECT_INT(batch.first, i);
+        EXPECT_INT(atoi(batch.items[0].name), i);
+        i += batch.n - 1;
+        wi_walk_release(&batch);
+    }
+    EXPECT_INT(wi_walk_next(walk, 3, &batch, NULL), WEIR_END);
+    EXPECT_INT(wi_walk_next(walk, 3, &batch, NULL), WEIR_END);
+    wi_walk_free(walk);
+    end();
+}
+
+TEST(files_are_opened_by_way_of_their_folder)
+{
+    REQUIRE(begin());
+    small_tree();
+    put("b/d/e.c", "text");
+    for (size_t fds = 1; fds < 3; fds++) {
+        const char *root = "b/d";
+        wi_walk_options o = {.roots = &root, .n_roots = 1, .max_fds = fds == 1 ? 1 : 0};
+        wi_walk *walk = NULL;
+        wi_walk_batch batch;
+        char text[8];
+        struct stat st;
+        REQUIRE(wi_walk_new(&o, &walk, NULL) == WEIR_OK);
+        REQUIRE(wi_walk_next(walk, 0, &batch, NULL) == WEIR_OK);
+        EXPECT_INT(batch.items[0].type, DT_REG);
+        int fd = wi_walk_open(&batch, &batch.items[0], O_RDONLY);
+        EXPECT_INT(read(fd, text, sizeof text), 4);
+        EXPECT(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        close(fd);
+        EXPECT_INT(wi_walk_stat(&batch, &batch.items[0], 0, &st), 0);
+        EXPECT_INT(st.st_size, 4);
+        EXPECT_INT(batch.items[0].inode, st.st_ino);
+        wi_walk_release(&batch);
+        wi_walk_free(walk);
+    }
+    end();
+}
+
+TEST(names_of_any_bytes)
+{
+    REQUIRE(begin());
+    put("new\nline", "");
+    put("bad\xff\xfe/\x1b[31m", "");
+    wi_walk_options o = {0};
+    expect_walk(o, NULL, 0, "bad\xff\xfe/\x1b[31m\nline\nnew\n"); /* the lines, sorted */
+    const char *roots[] = {"bad\xff\xfe/no\n\x1b"};
+    result r;
+    o.roots = roots;
+    o.n_roots = 1;
+    walk_with(&r, &o, 1, 0);
+    EXPECT_STR(wi_buf_cstr(&r.trouble) + strlen(roots[0]),
+               ": cannot look at bad\\xFF\\xFE/no\\n\\x1B: No such file or directory\n");
+    forget(&r);
+    end();
+}
+
+enum { MANY = 100000, DEEP = 5000 };
+
+TEST(one_folder_with_very_many_files)
+{
+    REQUIRE(begin());
+    put(".ignore", "*7\n");
+    for (int i = 0; i < MANY; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "f%d", i);
+        close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    }
+    for (int threads = 1; threads < 5; threads += 3) {
+        result r;
+        walk_with(&r, &(wi_walk_options){.max_fds = threads == 1 ? 1 : 0}, threads, 100);
+        EXPECT_INT(r.files, MANY / 10 * 9);
+        EXPECT_INT(r.errors, 0);
+        forget(&r);
+    }
+    result r;
+    walk_with(&r, &(wi_walk_options){.sorted = true}, 1, 0);
+    EXPECT_INT(r.files, MANY / 10 * 9);
+    EXPECT_MEM(r.paths.data, 9, "f0\nf1\nf10");
+    forget(&r);
+    end();
+}
+
+/* Paths of 10,000 bytes and more, which no system call takes at once. */
+static int go_deep(int depth)
+{
+    int fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < depth && fd >= 0; i++) {
+        EXPECT(mkdirat(fd, i % 2 ? "x" : "yy", 0755) == 0);
+        int below = openat(fd, i % 2 ? "x" : "yy", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        close(fd);
+        fd = below;
+        if (i % 100 == 0)
+            close(openat(fd, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    }
+    return fd;
+}
+
+/* From the top down, each folder moved up before it is removed: nftw needs whole paths. */
+static void remove_deep(void)
+{
+    for (int i = 0; i < DEEP; i++) {
+        const char *name = i % 2 ? "x" : "yy", *below = i % 2 ? "yy" : "x";
+        char inner[32], file[32];
+        snprintf(inner, sizeof inner, "%s/%s", name, below);
+        snprintf(file, sizeof file, "%s/file", name);
+        unlink(file);
+        if (i + 1 < DEEP)
+            EXPECT(rename(inner, below) == 0);
+        EXPECT(rmdir(name) == 0);
+    }
+}
+
+TEST(very_deep_folders)
+{
+    REQUIRE(begin());
+    int fd = go_deep(DEEP);
+    EXPECT(fd >= 0);
+    close(fd);
+    for (size_t fds = 1; fds < 4; fds++) {
+        result r;
+        walk_with(&r, &(wi_walk_options){.max_fds = fds, .follow = fds == 2, .sorted = fds == 3},
+                  fds == 2 ? 4 : 1, 0);
+        EXPECT_INT(r.files, DEEP / 100);
+        EXPECT_INT(r.errors, 0);
+        forget(&r);
+    }
+    remove_deep();
+    end();
+}
+
+static size_t open_fds(void)
+{
+    size_t n = 0;
+    DIR *all = opendir("/proc/self/fd");
+    while (all && readdir(all))
+        n++;
+    if (all)
+        closedir(all);
+    return n;
+}
+
+static void wide_tree(void)
+{
+    char name[64];
+    for (int i = 0; i < 600; i++) {
+        snprintf(name, sizeof name, "%d/%d/%d/%d", i % 3, i % 7, i % 11, i);
+        put(name, "");
+    }
+}
+
+TEST(few_descriptors_are_enough)
+{
+    REQUIRE(begin());
+    wide_tree();
+    size_t before = open_fds();
+    struct rlimit old, few;
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+    few = old;
+    few.rlim_cur = 32;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    for (int i = 0; i < 3; i++) {
+        result r;
+        /* The last: more are wanted than there are, by more threads. */
+        walk_with(&r, &(wi_walk_options){.max_fds = i == 2 ? 1000 : 0, .sorted = i == 1}, 16, 1);
+        EXPECT_INT(r.files, 600);
+        EXPECT_INT(r.errors, 0);
+        forget(&r);
+    }
+    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &old), 0);
+    EXPECT_INT(open_fds(), before);
+    end();
+}
+
+/* All descriptors in use but one, and batches kept while others are asked for. */
+TEST(descriptors_are_kept_within_bounds)
+{
+    REQUIRE(begin());
+    wide_tree();
+    enum { KEPT = 64, MOST = 8 };
+    static wi_walk_batch kept[KEPT];
+    wi_walk *walk = NULL;
+    size_t before = open_fds();
+    REQUIRE(wi_walk_new(&(wi_walk_options){.max_fds = MOST}, &walk, NULL) == WEIR_OK);
+    for (int i = 0; i < KEPT; i++) {
+        EXPECT_INT(wi_walk_next(walk, 0, &kept[i], NULL), WEIR_OK);
+        EXPECT(open_fds() <= before + MOST + 1);
+    }
+    for (int i = 0; i < KEPT; i++) {
+        int fd = wi_walk_open(&kept[i], &kept[i].items[0], O_RDONLY);
+        EXPECT(fd >= 0);
+        close(fd);
+        wi_walk_release(&kept[i]);
+    }
+    wi_walk_free(walk); /* in the middle of it */
+    EXPECT_INT(open_fds(), before);
+    end();
+}
+
+static atomic_bool removing;
+
+static void *remove_all(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&removing))
+        ;
+    nftw(".", folder_remove, 8, FTW_DEPTH | FTW_PHYS);
+    return NULL;
+}
+
+/* Whatever is found is right or an error, and the walk ends. */
+TEST(folders_that_vanish)
+{
+    REQUIRE(begin());
+    wide_tree();
+    pthread_t remover;
+    atomic_store(&removing, false);
+    REQUIRE(pthread_create(&remover, NULL, remove_all, NULL) == 0);
+    wi_walk *walk = NULL;
+    wi_walk_batch batch;
+    size_t n = 0;
+    REQUIRE(wi_walk_new(&(wi_walk_options){0}, &walk, NULL) == WEIR_OK);
+    while (wi_walk_next(walk, 1, &batch, NULL) == WEIR_OK) {
+        atomic_store(&removing, true);
+        n += batch.n;
+        EXPECT(!batch.items->error || batch.items->error->sys_errno == ENOENT);
+        wi_walk_release(&batch);
+    }
+    wi_walk_free(walk);
+    pthread_join(remover, NULL);
+    EXPECT(n > 0 && n < 2000);
+    end();
+}
+
+static void *stop(void *walk)
+{
+    wi_walk_stop(walk);
+    return NULL;
+}
+
+TEST(any_thread_may_stop_it)
+{
+    REQUIRE(begin());
+    wide_tree();
+    for (int i = 0; i < 20; i++) {
+        result r = {.batch = 1};
+        pthread_t runner, stopper;
+        pthread_mutex_init(&r.lock, NULL);
+        REQUIRE(wi_walk_new(&(wi_walk_options){0}, &r.walk, NULL) == WEIR_OK);
+        REQUIRE(pthread_create(&runner, NULL, run, &r) == 0);
+        REQUIRE(pthread_create(&stopper, NULL, stop, r.walk) == 0);
+        pthread_join(stopper, NULL);
+        pthread_join(runner, NULL);
+        EXPECT(r.status == WEIR_CANCELLED || r.status == WEIR_END);
+        wi_walk_batch batch;
+        EXPECT_INT(wi_walk_next(r.walk, 1, &batch, NULL), WEIR_CANCELLED);
+        wi_walk_free(r.walk);
+        forget(&r);
+    }
+    end();
+}
+
+static weir_status many_roots(void *arg, wi_buf *path, weir_error *err)
+{
+    int *left = arg;
+    if (*left == 0)
+        return WEIR_END;
+    if (*left == -1)
+        return wi_fail(err, WEIR_IO, "the list of roots is torn");
+    wi_buf_puts(path, --*left % 2 ? "a.c" : "b");
+    return WEIR_OK;
+}
+
+TEST(roots_are_asked_for_as_needed)
+{
+    REQUIRE(begin());
+    small_tree();
+    int left = 1000;
+    result r;
+    walk_with(&r, &(wi_walk_options){.next_root = many_roots, .arg = &left}, 4, 0);
+    EXPECT_INT(r.files, 500 + 2 * 500);
+    forget(&r);
+    left = -1;
+    wi_walk *walk = NULL;
+    wi_walk_batch batch;
+    weir_error err = {0};
+    REQUIRE(wi_walk_new(&(wi_walk_options){.next_root = many_roots, .arg = &left}, &walk, NULL) ==
+            WEIR_OK);
+    for (int i = 0; i < 2; i++) {
+        EXPECT_INT(wi_walk_next(walk, 0, &batch, &err), WEIR_IO);
+        EXPECT_STR(err.text, "the list of roots is torn");
+    }
+    wi_walk_free(walk);
+    end();
+}
+
+TEST(other_file_systems_may_be_left_out)
+{
+    struct stat root, proc;
+    if (stat("/", &root) != 0 || stat("/proc/self", &proc) != 0 || root.st_dev == proc.st_dev)
+        SKIP("/proc is not a file system of its own");
+    const char *at = "/", *globs[] = {"/proc/cpuinfo"};
+    wi_walk_options o = {
+        .roots = &at, .n_roots = 1, .globs = globs, .n_globs = 1, .has_max_depth = true};
+    o.max_depth = 2;
+    o.ignore.no_vcs = true;
+    REQUIRE(begin());
+    REQUIRE(chdir("/") == 0);
+    for (int one = 0; one < 2; one++) {
+        result r;
+        o.one_file_system = one;
+        walk_with(&r, &o, 2, 0);
+        EXPECT_INT(r.files, !one);
+        forget(&r);
+    }
+    end();
+}
+
+static weir_status walk_all(bool sorted)
+{
+    const char *globs[] = {"!*.x", "*.c"}, *roots[] = {".", "b/*", "missing"};
+    wi_walk_options o = {.sorted = sorted,
+                         .follow = true,
+                         .globs = globs,
+                         .n_globs = 2,
+                         .roots = roots,
+                         .n_roots = 3,
+                         .max_fds = 2};
+    wi_walk *walk = NULL;
+    wi_walk_batch batch;
+    weir_error err = {0};
+    weir_status status = wi_walk_new(&o, &walk, &err);
+    if (status != WEIR_OK)
+        return status;
+    while ((status = wi_walk_next(walk, 2, &batch, &err)) == WEIR_OK)
+        wi_walk_release(&batch);
+    wi_walk_free(walk);
+    EXPECT(status == WEIR_END || err.status == status);
+    return status == WEIR_END ? WEIR_OK : status;
+}
+
+TEST(survives_lack_of_memory)
+{
+    REQUIRE(begin());
+    small_tree();
+    put("b/.ignore", "[\n/d/x\n");
+    EXPECT(symlink("..", "b/loop") == 0 && symlink("nowhere", "b/broken.c") == 0);
+    TORTURE(walk_all(false));
+    TORTURE(walk_all(true));
+    end();
+}
+
+TESTS(CASE(paths_are_written_as_the_roots_are), CASE(hidden_files_and_depth), CASE(globs_choose),
+      CASE(roots_may_be_globs), CASE(lists_are_heeded), CASE(links), CASE(trouble_is_an_item),
+      CASE(sorted_by_name_in_each_folder), CASE(numbers_are_the_order),
+      CASE(files_are_opened_by_way_of_their_folder), CASE(names_of_any_bytes),
+      CASE(one_folder_with_very_many_files), CASE(very_deep_folders),
+      CASE(few_descriptors_are_enough), CASE(descriptors_are_kept_within_bounds),
+      CASE(folders_that_vanish), CASE(any_thread_may_stop_it), CASE(roots_are_asked_for_as_needed),
+      CASE(other_file_systems_may_be_left_out), CASE(survives_lack_of_memory))
