@@ -402,13 +402,15 @@ static bool leading_dot(const subject *what, const char *s)
 /* May a "**" at the end have all from s on? */
 static bool match_rest(const subject *what, const char *s)
 {
-    while (what->shell && s) {
-        if (leading_dot(what, s))
-            return false;
-        s = memchr(s, '/', (size_t)(what->end - s));
-        s += s != NULL;
+    if (!what->shell)
+        return true;
+    while (!leading_dot(what, s)) {
+        const char *slash = memchr(s, '/', (size_t)(what->end - s));
+        if (!slash)
+            return true;
+        s = slash + 1;
     }
-    return true;
+    return false;
 }
 
 static bool match_one(const wi_glob *glob, const subject *what, unsigned code, const char *s)

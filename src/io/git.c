@@ -151,10 +151,12 @@ bool wi_git_config_excludes(const char *text, size_t len, const char *home, wi_b
         value_read(&c, &value);
         found = true;
         wi_buf_clear(path);
-        bool at_home = home && value.len > 1 && memcmp(value.data, "~/", 2) == 0;
-        if (at_home)
+        const char *rest = wi_buf_cstr(&value);
+        if (rest && home && strncmp(rest, "~/", 2) == 0) {
             wi_buf_puts(path, home);
-        wi_buf_append(path, value.data + at_home, value.len - at_home);
+            rest++;
+        }
+        wi_buf_puts(path, rest ? rest : "");
         path->failed |= value.failed;
     }
     wi_buf_fini(&value);

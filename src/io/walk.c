@@ -184,6 +184,20 @@ static bool may_read(const wi_walk *walk)
            walk->reading + (size_t)atomic_load(&walk->held) < walk->max_fds;
 }
 
+static bool may_ask_root(const wi_walk *walk)
+{
+    return !walk->stack && !walk->roots_over && !walk->asking_root;
+}
+
+/* Before a thread leaves: one that waits goes on in its place. */
+static void pass_on(wi_walk *walk)
+{
+    if (atomic_load(&walk->waiting) == 0)
+        return;
+    if (walk->ready || ((walk->stack || may_ask_root(walk)) && may_read(walk)))
+        pthread_cond_signal(&walk->changed);
+}
+
 static void push_first(wi_walk *walk, wi_walk_work *first, wi_walk_work *last)
 {
     if (!first)
@@ -363,10 +377,10 @@ static void read_root(wi_walk *walk, wi_walk_reader *reader)
 /* Does a piece of work, if there is one for this thread. */
 static bool work(wi_walk *walk)
 {
+    if (!may_read(walk) || (!walk->stack && !may_ask_root(walk)))
+        return false;
     if (pop_chunk(walk))
         return true;
-    if (!may_read(walk) || (!walk->stack && (walk->roots_over || walk->asking_root)))
-        return false;
     wi_walk_reader *reader = take_reader(walk);
     if (!reader) {
         weir_error err;
@@ -380,9 +394,7 @@ static bool work(wi_walk *walk)
         read_root(walk, reader);
     put_reader(walk, reader);
     if (walk->reading == 0 && !walk->stack)
-        pthread_cond_broadcast(&walk->changed); /* it may be over, or the next root's turn */
-    else if (walk->options.sorted)
-        wake(walk, 1);
+        pthread_cond_broadcast(&walk->changed); /* it may be over */
     return true;
 }
 
@@ -404,8 +416,10 @@ weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_e
             status = why_stopped(walk, err);
             break;
         }
-        if (take_ready(walk, max, batch))
+        if (take_ready(walk, max, batch)) {
+            pass_on(walk);
             break;
+        }
         if (work(walk))
             continue;
         if (walk->reading == 0 && !walk->stack && walk->roots_over) {

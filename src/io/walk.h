@@ -45,7 +45,8 @@ typedef struct wi_walk_options {
     bool hidden;
     bool follow;
     bool one_file_system;
-    bool sorted;        /* --sort path: by name in each folder; folders are read one at a time */
+    bool sorted; /* --sort path: by name in each folder, which is kept whole; one is read at a time
+                  */
     bool has_max_depth; /* 1: the files of the roots themselves */
     uint32_t max_depth;
     wi_ignore_options ignore;
