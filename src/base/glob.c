@@ -348,27 +348,35 @@ static weir_status expand(parser *p, const uint16_t *codes, size_t n)
     return status;
 }
 
+static weir_status compile(parser *p, bool braces)
+{
+    uint16_t *codes = malloc(p->len * sizeof *codes + 1);
+    if (!codes)
+        return wi_fail_nomem(p->err);
+    p->codes = codes;
+    weir_status status = parse(p, braces);
+    if (status == WEIR_OK)
+        status = expand(p, codes, p->n);
+    free(codes);
+    return status;
+}
+
 weir_status wi_glob_new(const char *pattern, size_t len, unsigned flags, wi_glob **out,
                         weir_error *err)
 {
     if (len > WI_GLOB_MAX)
         return wi_fail(err, WEIR_INVALID, "a glob of %zu bytes is too long: at most %d may be", len,
                        WI_GLOB_MAX);
-    parser p = {.pattern = pattern, .len = len, .left = MAX_EXPANSION, .err = err};
-    p.glob = calloc(1, sizeof *p.glob);
-    p.codes = malloc(len * sizeof *p.codes + 1);
-    weir_status status = p.glob && p.codes ? WEIR_OK : wi_fail_nomem(err);
-    if (status == WEIR_OK) {
-        p.glob->nocase = flags & WI_GLOB_NOCASE;
-        status = parse(&p, flags & WI_GLOB_BRACES);
-    }
+    wi_glob *glob = calloc(1, sizeof *glob);
+    if (!glob)
+        return wi_fail_nomem(err);
+    glob->nocase = flags & WI_GLOB_NOCASE;
+    parser p = {.pattern = pattern, .len = len, .glob = glob, .left = MAX_EXPANSION, .err = err};
+    weir_status status = compile(&p, flags & WI_GLOB_BRACES);
     if (status == WEIR_OK)
-        status = expand(&p, p.codes, p.n);
-    free(p.codes);
-    if (status == WEIR_OK)
-        *out = p.glob;
+        *out = glob;
     else
-        wi_glob_free(p.glob);
+        wi_glob_free(glob);
     return status;
 }
 

@@ -29,7 +29,7 @@ static weir_status find_cwd(wi_walk *walk, weir_error *err)
     if (!getcwd(cwd, PATH_MAX) || cwd[0] != '/')
         cwd[0] = '\0'; /* it was removed, or is out of reach: no absolute path is below it */
     else if (cwd[1])
-        strcat(cwd, "/");
+        memcpy(cwd + strlen(cwd), "/", 2);
     walk->cwd = strdup(cwd);
     return walk->cwd ? WEIR_OK : wi_fail_nomem(err);
 }

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#include "folder.h"
 #include "torture.h"
+#include "tree_testing.h"
 
 /* What a walk gave: paths in their order, or sorted, each with a newline; errors and notes apart.
  */
@@ -132,18 +132,6 @@ static void expect_walk(wi_walk_options options, const char *const *roots, size_
 
 #define ROOTS(...) \
     (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
-
-static void put(const char *name, const char *text)
-{
-    char path[512];
-    strcpy(path, in_folder(name));
-    for (char *slash = path + strlen(test_folder) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        mkdir(path, 0755);
-        *slash = '/';
-    }
-    put_file(path, text, strlen(text));
-}
 
 static int old_cwd;
 
