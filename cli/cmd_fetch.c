@@ -142,9 +142,9 @@ static const option fetch_options[] = {
     {.name = "input", .letter = 'i', .arg = "FILE", .kind = OPTION_STRING, AT(fetch.input),
      .help = "rows for the templates; - is standard input",
      .more = "CSV and TSV have a header that names the columns, NDJSON has an object on each line, "
-             "and of plain lines the column is called line. gzip and zstd are recognised. The "
-             "input is read as it is needed, so it may be endless. Without a URL, the column url "
-             "or the line itself is one."},
+             "and of plain lines the column is called line. gzip, zstd, xz and bzip2 are "
+             "recognised. The input is read as it is needed, so it may be endless. Without a URL, "
+             "the column url or the line itself is one."},
     {.name = "input-format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT(input_format),
      .choices = input_formats, .help = "as csv, tsv, ndjson or lines (default by suffix)"},
     {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, AT(fetch.max_row), .min = 1024,

@@ -4,8 +4,8 @@
  * Patterns are regular expressions of PCRE2, or plain texts (fixed). A line is what stands between
  * two line feeds, without them; a carriage return before one belongs to the line. Each line is
  * matched by itself: ^ and $ are its ends, nothing matches across. \w, \d, \b and case follow
- * Unicode unless told otherwise; bytes that are no UTF-8 match nothing but themselves in `fixed`
- * texts' surroundings: a dot passes over none of them.
+ * Unicode unless told otherwise. Bytes that are no UTF-8 may stand anywhere in a line, and are
+ * matched by nothing: a dot does not pass over them.
  *
  * A matcher never changes: threads share it, each with a search of its own. In the making, a search
  * looks for texts that every matching line must hold, or runs a pattern over many lines in one go;
