@@ -137,6 +137,11 @@ static weir_status add_needles(wi_program *program, const wi_pattern *read, bool
                                weir_error *err)
 {
     wi_needle_text texts[WI_LITERALS_MAX];
+    if (read->is_plain && read->plain.len > 1) { /* and a word or a whole line, too */
+        texts[0] = (wi_needle_text){read->plain.data, read->plain.len};
+        program->needles = wi_needles_new(texts, 1, nocase);
+        return program->needles ? WEIR_OK : wi_fail_nomem(err);
+    }
     if (!read->literals.known || !wi_literals_useful(&read->literals))
         return WEIR_OK;
     for (size_t i = 0; i < read->literals.n; i++)
