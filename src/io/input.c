@@ -171,16 +171,28 @@ static weir_status fill(wi_input *input, size_t *n, weir_error *err)
 
 /* ---- what they are coded in ---- */
 
-static const struct {
+typedef struct magic {
     wi_coding coding;
     size_t len;
     const char *bytes;
-    unsigned char mask; /* of the first byte */
-} magics[] = {
-    {WI_CODING_GZIP, 2, "\x1F\x8B", 0xFF},
-    {WI_CODING_ZSTD, 4, "\x28\xB5\x2F\xFD", 0xFF},
-    {WI_CODING_ZSTD, 4, "\x50\x2A\x4D\x18", 0xF0}, /* a skippable frame */
+} magic;
+
+static const magic magics[] = {
+    {WI_CODING_GZIP, 2, "\x1F\x8B"},
+    {WI_CODING_ZSTD, 4, "\x28\xB5\x2F\xFD"},
+    {WI_CODING_ZSTD, 4, "\x50\x2A\x4D\x18"}, /* a skippable frame, of sixteen kinds */
+    {WI_CODING_XZ, 6, "\xFD\x37zXZ\0"},
+    {WI_CODING_BZIP2, 10, "BZh91AY&SY"},       /* of any level; then a block, */
+    {WI_CODING_BZIP2, 10, "BZh9\x17rE8P\x90"}, /* or the end at once */
 };
+
+static bool agrees(const magic *m, const char *bytes, size_t i)
+{
+    if (m->coding == WI_CODING_BZIP2 && i == 3)
+        return bytes[i] >= '1' && bytes[i] <= '9';
+    unsigned mask = i == 0 && m->bytes[0] == 0x50 ? 0xF0 : 0xFF;
+    return ((unsigned char)bytes[i] & mask) == (unsigned char)m->bytes[i];
+}
 
 typedef enum guess { NONE, PERHAPS, CODED } guess;
 
@@ -190,15 +202,15 @@ static guess coding_of(const char *bytes, size_t len, wi_coding *coding)
     guess found = NONE;
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
         size_t n = len < magics[i].len ? len : magics[i].len;
-        if (n && ((unsigned char)bytes[0] & magics[i].mask) != (unsigned char)magics[i].bytes[0])
-            continue;
-        if (n > 1 && memcmp(bytes + 1, magics[i].bytes + 1, n - 1) != 0)
-            continue;
-        found = PERHAPS;
-        if (n == magics[i].len) {
+        size_t same = 0;
+        while (same < n && agrees(&magics[i], bytes, same))
+            same++;
+        if (same == magics[i].len) {
             *coding = magics[i].coding;
             return CODED;
         }
+        if (same == n)
+            found = PERHAPS;
     }
     return found;
 }

@@ -1,7 +1,8 @@
 /*
  * input.h: a file or pipe read as a stream of bytes, decompressed on the way.
  *
- * gzip (all members) and zstd (all frames) are known by their first bytes, not by the name. Reads
+ * gzip (all members), zstd (all frames), xz and bzip2 (all streams) are known by their first bytes,
+ * not by the name. Reads
  * block the calling thread; wi_input_interrupt, from any thread, ends a blocked read and all later
  * ones with WEIR_CANCELLED. Truncated or corrupt archives are errors that name the file.
  */
