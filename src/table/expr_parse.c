@@ -125,8 +125,8 @@ static void next_token(parser *p)
         end++;
     }
     p->at = end;
-    if (!p->status)
-        p->now = (token){kind, begin, end - begin};
+    p->now =
+        (token){p->status ? LOST : kind, begin, end - begin}; /* after a failure no token fits */
 }
 
 static bool is(const parser *p, token_kind kind, const char *text)
