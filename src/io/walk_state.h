@@ -127,7 +127,7 @@ struct wi_walk {
     size_t next_root;
     bool asking_root;
     bool roots_over;
-    uint64_t given;
+    uint64_t given, batches;
     weir_error failure; /* its status: why the walk ended too early */
 };
 

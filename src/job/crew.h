@@ -58,8 +58,8 @@ bool wi_hand_is_stopping(const wi_hand *hand);
 void wi_hand_item_begins(wi_hand *hand);
 void wi_hand_item_ended(wi_hand *hand, int64_t bytes);
 
-/* The hand is about to wait for other hands (in the walk) and not for the world; and is back. */
-void wi_hand_idles(wi_hand *hand);
-void wi_hand_works(wi_hand *hand);
+/* Of the time since the last piece of work so many ns went by waiting for other hands (in the
+ * walk), not for the world: they say nothing of how many hands are of use. */
+void wi_hand_idled(wi_hand *hand, int64_t ns);
 
 #endif
