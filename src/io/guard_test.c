@@ -277,11 +277,6 @@ TEST(guarding_survives_lack_of_memory)
     TORTURE(enter_and_leave());
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(110); /* a test that hangs has failed */
-}
-
 TESTS(CASE(commands_end_with_a_program_that_is_killed), CASE(who_ignores_term_is_killed),
       CASE(the_whole_group_ends), CASE(a_command_that_was_just_being_started_is_found),
       CASE(who_left_is_left_alone_and_who_did_not_is_ended), CASE(places_are_used_again),
