@@ -46,7 +46,7 @@ static weir_status fail_unknown(const wi_expr *expr, size_t i, const wi_schema *
     for (size_t k = 0; k < wi_schema_columns(schema); k++) {
         wi_name name = wi_schema_name(schema, k);
         if (len + name.len + 2 > SHOWN_NAMES) {
-            strcpy(there + len, ", ...");
+            memcpy(there + len, ", ...", sizeof ", ...");
             break;
         }
         len += (size_t)snprintf(there + len, sizeof there - len, "%s%.*s", k ? ", " : "",
