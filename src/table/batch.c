@@ -209,7 +209,7 @@ static void take_back_fault(wi_batch *batch)
     batch->faults.len -= sizeof(fault);
 }
 
-static weir_status drop_row(wi_batch *batch, weir_error *err)
+void wi_batch_drop_row(wi_batch *batch)
 {
     for (size_t i = 0; i < batch->n; i++) {
         take_back(batch, &batch->columns[i]);
@@ -221,13 +221,14 @@ static weir_status drop_row(wi_batch *batch, weir_error *err)
         batch->lines.len = batch->rows * sizeof(int64_t);
     batch->lines.failed = batch->faults.failed = batch->fault_text.failed = false;
     batch->failed = false;
-    return wi_fail_nomem(err);
 }
 
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err)
 {
-    if (batch->failed)
-        return drop_row(batch, err);
+    if (batch->failed) {
+        wi_batch_drop_row(batch);
+        return wi_fail_nomem(err);
+    }
     batch->rows++;
     return WEIR_OK;
 }
