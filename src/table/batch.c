@@ -209,8 +209,9 @@ static void take_back_fault(wi_batch *batch)
     batch->faults.len -= sizeof(fault);
 }
 
-void wi_batch_drop_row(wi_batch *batch)
+weir_status wi_batch_drop_row(wi_batch *batch, weir_error *err)
 {
+    bool failed = batch->failed;
     for (size_t i = 0; i < batch->n; i++) {
         take_back(batch, &batch->columns[i]);
         batch->columns[i].bytes.failed = false;
@@ -221,14 +222,13 @@ void wi_batch_drop_row(wi_batch *batch)
         batch->lines.len = batch->rows * sizeof(int64_t);
     batch->lines.failed = batch->faults.failed = batch->fault_text.failed = false;
     batch->failed = false;
+    return failed ? wi_fail_nomem(err) : WEIR_OK;
 }
 
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err)
 {
-    if (batch->failed) {
-        wi_batch_drop_row(batch);
-        return wi_fail_nomem(err);
-    }
+    if (batch->failed)
+        return wi_batch_drop_row(batch, err);
     batch->rows++;
     return WEIR_OK;
 }

@@ -59,8 +59,8 @@ void wi_batch_put_double(wi_batch *batch, size_t column, double value);
 void wi_batch_put_cell(wi_batch *batch, size_t column, const wi_cell *cell);
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err);
 
-/* Forgets what was put since the last row ended. */
-void wi_batch_drop_row(wi_batch *batch);
+/* Forgets the row that is being put. WEIR_NOMEM: not all of it had been put. */
+weir_status wi_batch_drop_row(wi_batch *batch, weir_error *err);
 
 /* Takes up a schema that begins with this batch's columns; earlier rows lack the new ones. */
 weir_status wi_batch_extend(wi_batch *batch, wi_schema *schema, weir_error *err);

@@ -1,7 +1,7 @@
 /*
- * matcher_search.c: a matcher in use; see matcher.h. Its invariant: each program knows its next
- * line at or behind the place where the search stands, or that there is none, so several programs
- * together look at every byte once each, however their lines are mixed.
+ * matcher_search.c: a matcher in use; see matcher.h. Its invariant: each program knows its next line at or
+ * behind the place where the search stands, or that there is none, so several programs together
+ * look at every byte once each, however their lines are mixed.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -81,8 +81,8 @@ static weir_status put_row(wi_row_writer *writer, const wi_batch *batch, size_t 
         wi_cell cell = {.kind = WI_ABSENT};
         if (plans[i].column >= 0)
             cell = wi_batch_cell(batch, row, (size_t)plans[i].column);
-        bool left_out = writer->fixed || cell.kind == WI_NULL ? plans[i].optional : true;
-        if (left_out && (cell.kind == WI_ABSENT || cell.kind == WI_NULL))
+        bool none = cell.kind == WI_ABSENT || cell.kind == WI_NULL;
+        if ((none && plans[i].optional) || (cell.kind == WI_ABSENT && !writer->fixed))
             continue;
         wi_buf_append(out, writer->keys.data + plans[i].key_at + skip, plans[i].key_len - skip);
         put_value(out, &cell);
