@@ -117,9 +117,13 @@ TEST(who_ignores_term_is_killed)
     folder_end();
 }
 
-/* The whole group, even if its leader is gone. */
+/* The whole group, even if its leader is gone: only then, and as our child, which no dying shell
+ * can reap in our place, the other one says that it is there. */
 static const char *const parents[] = {
-    "sh", "-c", "sleep 1000 & echo $! >pid; mv pid up; exec >/dev/null 2>&1; exit", NULL};
+    "sh", "-c",
+    "{ while read -r me _ _ parent _ </proc/self/stat && [ \"$parent\" = $$ ]; do sleep 0.01; done;"
+    " echo $me >pid; mv pid up; exec sleep 1000; } & exec >/dev/null 2>&1; exit",
+    NULL};
 
 TEST(the_whole_group_ends)
 {
