@@ -446,6 +446,11 @@ weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_e
     return status;
 }
 
+int wi_walk_waiting(const wi_walk *walk)
+{
+    return (int)atomic_load(&walk->waiting);
+}
+
 void wi_walk_release(wi_walk_batch *batch)
 {
     wi_walk_chunk *chunk = batch->chunk;

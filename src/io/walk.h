@@ -92,6 +92,9 @@ void wi_walk_free(wi_walk *walk);
  */
 weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_error *err);
 
+/* How many threads wait in wi_walk_next for what others may find. Any thread. */
+int wi_walk_waiting(const wi_walk *walk);
+
 /* Gives a batch back, of which nothing may be used after. Any thread. */
 void wi_walk_release(wi_walk_batch *batch);
 

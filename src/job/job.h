@@ -2,6 +2,7 @@
  * job.h: one run of one kind over one input: the engine put together.
  *
  *   source (a thread) -> lanes (a thread each) -> collector (a thread) -> sinks
+ *                or a crew of hands (a thread each)
  *
  * weir/job.h has what a program does with a job; here is how a kind makes one.
  */
@@ -22,6 +23,7 @@ typedef struct wi_job_options {
     uint64_t choices;        /* items per input row, or in all */
     int64_t per_host;
     int64_t retry_after_max;
+    int64_t limit; /* rows in all, then the run ends; 0: all. Of kinds whose work blocks */
 } wi_job_options;
 
 /* An option's value, and what is allowed; 0 always is: it stands for the default. */
