@@ -76,7 +76,6 @@ typedef struct wi_walk_batch {
     size_t folder_len;
     uint64_t first;  /* the number of the first item, counted from 0 in the order of being given */
     uint64_t number; /* of the batch, likewise */
-    int64_t waited;  /* ns that this call spent waiting for other callers */
     struct wi_walk_chunk *chunk;
 } wi_walk_batch;
 
