@@ -9,7 +9,8 @@
  * another thread.
  *
  * What is found, and how its path is written, is what ripgrep has under options of the same names:
- * regular files, none hidden or ignored; a root that is a file in any case. A root that does not
+ * regular files, none hidden or ignored; a root that is a file in any case, and "-", which stands
+ * for standard input and has the type of a pipe. A root that does not
  * exist as such and has a wildcard is a glob: all that matches it stands as if it had been named,
  * but hidden and ignored files are left out. Trouble with one path is an item, never an end.
  */
