@@ -89,7 +89,7 @@ static void print_equation(FILE *out, const job_nouns *nouns, const weir_job_sta
         print_term(out, &sign, s->not_started, style->yellow, "not started", style);
     }
     if (s->input == 0 && s->input_ended)
-        fputs(": the input is empty", out);
+        fputs(nouns->hands ? ": none was found" : ": the input is empty", out);
     fputc('\n', out);
 }
 
@@ -167,6 +167,26 @@ static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *
         fputc('\n', out);
 }
 
+/* The same of work that blocks, where being busy and waiting look alike. */
+static void print_work(FILE *out, const summary *s)
+{
+    units_text a;
+    const weir_job_stats *stats = &s->stats;
+    int64_t done = stats->ok + stats->failed;
+    if (stats->elapsed <= 0 || !done)
+        return;
+    if (stats->bytes)
+        fprintf(out, "%s %s in ", units_bytes(&a, stats->bytes), s->nouns->received);
+    fprintf(out, "%s", units_time(&a, stats->elapsed));
+    fprintf(out, ", %s", units_rate(&a, (double)done * 1e9 / (double)stats->elapsed));
+    if (stats->p99 > 0) {
+        fprintf(out, ", p50 %s", units_time(&a, stats->p50));
+        fprintf(out, ", p99 %s", units_time(&a, stats->p99));
+    }
+    fprintf(out, "\nat most %s %s at work%s\n", units_count(&a, stats->peak_in_flight),
+            s->nouns->hands, s->found ? ", found while running" : "");
+}
+
 static void print_details(FILE *out, const job_nouns *nouns, const weir_job_stats *s)
 {
     units_text a, b, rate;
@@ -217,8 +237,12 @@ void summary_print(FILE *out, const summary *s, const term_style *style, int wid
     print_end(out, s, style);
     print_equation(out, s->nouns, &s->stats, style);
     print_reasons(out, s, style, width);
-    print_overlap(out, &s->stats, style);
-    print_details(out, s->nouns, &s->stats);
+    if (s->nouns->hands) {
+        print_work(out, s);
+    } else {
+        print_overlap(out, &s->stats, style);
+        print_details(out, s->nouns, &s->stats);
+    }
     print_places(out, s);
 }
 
