@@ -34,7 +34,7 @@ def folder(tmp_path, weir_path):
     (tmp_path / "ids.txt").write_text("".join(f"{n}\n" for n in range(1, 11)))
     (tmp_path / "videos.txt").write_text("one.mp4\ntwo words.mp4\n")
     (tmp_path / "jobs.csv").write_text("id,file\n1,a b.txt\n2,c.txt\n")
-    (tmp_path / "access.csv").write_text("path,status\n/a.php,500\n/b.html,503\n/c.php,200\n")
+    (tmp_path / "access.csv").write_text("url,status\n/a.php,500\n/b.html,503\n/c.php,200\n")
     (tmp_path / "one.mp4").write_text("1")
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "d.log").write_text("an error\nterrors\nfatal error\n")
@@ -112,10 +112,9 @@ def test_lines_that_match_with_their_groups(folder, weir):
 
 
 def test_rows_of_tables_of_which_a_condition_is_true(folder, weir):
-    (folder / "ids.csv").unlink()  # without these columns
     done = run(line_with("--where"), folder, weir, "")
     assert [json.loads(row) for row in done.stdout.splitlines()] == [
-        {"path": "./access.csv", "status": "500"}]
+        {"path": "access.csv", "line": 2, "url": "/a.php"}]
 
 
 def test_lines_that_hold_either_word(folder, weir):
