@@ -365,10 +365,11 @@ static int complete_options(scan_args *args)
     o->select = args->select.items;
     o->select_len = args->select.len;
     o->sorted = args->sort;
+    int code = choose(args);
     o->no_ignore = o->no_ignore || args->unrestricted > 0;
     o->hidden = o->hidden || args->unrestricted > 1;
-    o->text = o->text || args->unrestricted > 2;
-    int code = choose(args);
+    /* what else is read of files, is read of binary ones anyway */
+    o->text = o->text || (args->unrestricted > 2 && o->read == WEIR_SCAN_LINES);
     return code ? code : check_stdin(args);
 }
 
