@@ -110,6 +110,7 @@ static void print_end(FILE *out, const summary *s, const term_style *style)
     const char *why = s->stats.end == WEIR_JOB_END_DEADLINE   ? "the deadline passed"
                       : s->stats.end == WEIR_JOB_END_FAILFAST ? failures(s, text, sizeof text)
                       : s->stats.end == WEIR_JOB_END_CLOSED   ? "the reader of the rows went away"
+                      : s->stats.end == WEIR_JOB_END_LIMIT    ? "no more rows were wanted (--limit)"
                       : s->stats.end == WEIR_JOB_END_STOPPED  ? ""
                                                               : NULL;
     if (!why)
@@ -117,7 +118,10 @@ static void print_end(FILE *out, const summary *s, const term_style *style)
     if (!*why && s->signal)
         why = signals_name(s->signal);
     fprintf(out, "%sstopped early%s%s%s%s\n", style->yellow, *why ? ": " : "", why,
-            s->stats.input_ended ? "" : "; the rest of the input was not read", style->reset);
+            s->stats.input_ended || s->stats.end == WEIR_JOB_END_LIMIT ? ""
+            : s->nouns->hands ? "; the rest was not looked for"
+                              : "; the rest of the input was not read",
+            style->reset);
 }
 
 static void print_reasons(FILE *out, const summary *s, const term_style *style, int width)
@@ -219,8 +223,8 @@ static void print_places(FILE *out, const summary *s)
         const char *path;
     } places[] = {{"rows", s->output}, {"failed rows", s->errors}, {"bodies", s->save}};
     const weir_job_stats *stats = &s->stats;
-    if (stats->cancelled || stats->not_started || stats->end == WEIR_JOB_END_FAULT ||
-        !stats->input_ended)
+    bool whole = !stats->cancelled && !stats->not_started && stats->input_ended;
+    if (stats->end == WEIR_JOB_END_FAULT || !(whole || stats->end == WEIR_JOB_END_LIMIT))
         return; /* the files are not whole: what is left of them the job says in a note */
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!places[i].path || strcmp(places[i].path, "-") == 0)
@@ -254,5 +258,7 @@ int summary_exit_code(weir_status status, const weir_job_stats *s, int signal)
         return 2;
     if (s->end == WEIR_JOB_END_STOPPED && signal)
         return 128 + signal;
+    if (s->end == WEIR_JOB_END_LIMIT)
+        return s->failed > 0;
     return s->failed || s->cancelled || s->not_started || s->end != WEIR_JOB_END_COMPLETE;
 }

@@ -152,6 +152,25 @@ TEST(says_how_it_was_stopped)
     EXPECT(strstr(printed(&s, 80), "stopped early: 1,000 failures (--halt-after)\n"));
 }
 
+TEST(takes_a_limit_for_a_good_end)
+{
+    summary s = experiment();
+    s.nouns = &files;
+    s.stats.end = WEIR_JOB_END_LIMIT;
+    s.stats.input_ended = 0;
+    s.stats.ok = 190;
+    s.stats.cancelled = 4;
+    s.stats.not_started = 6;
+    EXPECT(strstr(printed(&s, 0), "stopped early: no more rows were wanted (--limit)\n"
+                                  "200 files = 190 ok + 4 cancelled + 6 not started\n"));
+    EXPECT(strstr(text, "\nrows in products.ndjson\n"));
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s.stats, 0), 0);
+    s.stats.failed = 1;
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s.stats, 0), 1);
+    s.stats.end = WEIR_JOB_END_STOPPED;
+    EXPECT(strstr(printed(&s, 0), "; the rest was not looked for\n"));
+}
+
 TEST(cuts_long_examples_to_the_terminal)
 {
     summary s = experiment();
@@ -193,4 +212,5 @@ TEST(keeps_the_exit_codes)
 TESTS(CASE(tells_a_good_run), CASE(accounts_for_every_item_and_reason),
       CASE(leaves_out_what_did_not_happen), CASE(calls_things_by_their_names),
       CASE(tells_of_threads_where_work_blocks), CASE(says_how_it_was_stopped),
-      CASE(cuts_long_examples_to_the_terminal), CASE(escapes_paths), CASE(keeps_the_exit_codes))
+      CASE(takes_a_limit_for_a_good_end), CASE(cuts_long_examples_to_the_terminal),
+      CASE(escapes_paths), CASE(keeps_the_exit_codes))

@@ -72,6 +72,7 @@ typedef enum weir_job_end {
     WEIR_JOB_END_DEADLINE, /* the deadline of the run passed */
     WEIR_JOB_END_FAILFAST, /* halt_after items failed */
     WEIR_JOB_END_CLOSED,   /* the reader of the output went away (a broken pipe) */
+    WEIR_JOB_END_LIMIT,    /* as many rows as were wanted are written (weir_scan_options.limit) */
     WEIR_JOB_END_FAULT     /* the job could not go on: weir_job_wait returns why */
 } weir_job_end;
 
