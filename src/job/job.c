@@ -275,44 +275,6 @@ static void plan_numbers(weir_job *job)
     job->lanes_len = (int)lanes;
 }
 
-static weir_status format_of_output(const weir_job_options *o, wi_format *format, weir_error *err)
-{
-    *format = WI_FORMAT_NDJSON;
-    if (!o->format) {
-        if (o->output && wi_format_of_path(o->output) == WI_FORMAT_CSV)
-            *format = WI_FORMAT_CSV;
-        return WEIR_OK;
-    }
-    if (strcmp(o->format, "csv") == 0)
-        *format = WI_FORMAT_CSV;
-    else if (strcmp(o->format, "ndjson") != 0)
-        return wi_fail(err, WEIR_INVALID, "unknown output format \"%s\": use ndjson or csv",
-                       o->format);
-    return WEIR_OK;
-}
-
-static weir_status format_of_input(const weir_job_options *o, wi_format *format, weir_error *err)
-{
-    static const struct {
-        const char *name;
-        wi_format format;
-    } formats[] = {{"csv", WI_FORMAT_CSV},
-                   {"tsv", WI_FORMAT_TSV},
-                   {"ndjson", WI_FORMAT_NDJSON},
-                   {"lines", WI_FORMAT_LINES}};
-    if (!o->input_format) {
-        *format = o->input ? wi_format_of_path(o->input) : WI_FORMAT_LINES;
-        return WEIR_OK;
-    }
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (strcmp(o->input_format, formats[i].name) == 0) {
-            *format = formats[i].format;
-            return WEIR_OK;
-        }
-    return wi_fail(err, WEIR_INVALID, "unknown input format \"%s\": use csv, tsv, ndjson or lines",
-                   o->input_format);
-}
-
 static void on_source_poke(void *arg)
 {
     poke_all(arg);
@@ -329,7 +291,7 @@ static weir_status open_input(weir_job *job, weir_error *err)
         .poke = on_source_poke,
         .poke_arg = job,
     };
-    weir_status status = format_of_input(o, &source.format, err);
+    weir_status status = wi_job_input_format(o, &source.format, err);
     if (status == WEIR_OK)
         status = wi_source_new(&source, &job->source, err);
     if (status != WEIR_OK)
@@ -365,12 +327,8 @@ static weir_status open_outputs(weir_job *job, weir_error *err)
         return wi_fail(err, WEIR_INVALID, "the rows and the failed rows cannot both go to %s",
                        errors);
     weir_status status = open_sink(job, o->output, job->format, &job->rows, err);
-    if (status == WEIR_OK && errors) {
-        wi_format format = job->format;
-        if (!o->format)
-            format = wi_format_of_path(errors) == WI_FORMAT_CSV ? WI_FORMAT_CSV : WI_FORMAT_NDJSON;
-        status = open_sink(job, errors, format, &job->errors, err);
-    }
+    if (status == WEIR_OK && errors)
+        status = open_sink(job, errors, wi_job_errors_format(o, job->format), &job->errors, err);
     return status;
 }
 
@@ -434,7 +392,7 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
     pthread_mutex_init(&job->retry_lock, NULL);
     wi_retry_budget_init(&job->retry_budget, 1.0, RETRY_RESERVE);
     plan_numbers(job);
-    weir_status status = format_of_output(&options->common, &job->format, err);
+    weir_status status = wi_job_output_format(&options->common, &job->format, err);
     if (status == WEIR_OK)
         status = open_input(job, err);
     if (status == WEIR_OK)

@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "kind.h"
+#include "reader.h"
 #include "weir/job.h"
 
 /* Strings are borrowed during wi_job_new. */
@@ -35,6 +36,13 @@ weir_status wi_check_ranges(const wi_range *ranges, size_t n, weir_error *err);
  * means none. */
 weir_status wi_job_options_fill(weir_job_options *options, int64_t timeout, int64_t retries,
                                 weir_error *err);
+
+/* As the options say, or by the suffix of the path; of the failed rows, as the others' else. */
+weir_status wi_job_input_format(const weir_job_options *options, wi_format *format,
+                                weir_error *err);
+weir_status wi_job_output_format(const weir_job_options *options, wi_format *format,
+                                 weir_error *err);
+wi_format wi_job_errors_format(const weir_job_options *options, wi_format format);
 
 /* Opens input and outputs. kind_job becomes the job's (kind->free), also on failure. */
 weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void *kind_job,

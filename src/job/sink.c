@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "output.h"
 #include "writer.h"
 
@@ -59,68 +60,14 @@ void wi_sink_free(wi_sink *sink)
     free(sink);
 }
 
-static bool clashes(const wi_sink *sink, wi_name name)
-{
-    for (size_t i = 0; i < sink->options.columns_len; i++)
-        if (strlen(sink->options.columns[i]) == name.len &&
-            memcmp(sink->options.columns[i], name.bytes, name.len) == 0)
-            return true;
-    return false;
-}
-
-/* "input_NAME", and another "input_" for as long as that is taken as well. */
-static char *renamed(const wi_sink *sink, const wi_schema *input, wi_name name)
-{
-    wi_buf text = WI_BUF_INIT;
-    do {
-        wi_buf longer = WI_BUF_INIT;
-        wi_buf_puts(&longer, "input_");
-        wi_buf_append(&longer, text.len ? text.data : name.bytes, text.len ? text.len : name.len);
-        wi_buf_fini(&text);
-        text = longer;
-        if (!wi_buf_cstr(&text))
-            break;
-    } while (wi_schema_find(input, text.data, text.len) >= 0 ||
-             clashes(sink, (wi_name){text.data, text.len}));
-    if (text.failed)
-        wi_buf_fini(&text);
-    return text.data;
-}
-
-static weir_status make_schema(wi_sink *sink, wi_schema *input, wi_schema **out, weir_error *err)
-{
-    size_t n = input ? wi_schema_columns(input) : 0;
-    size_t all = n + sink->options.columns_len;
-    wi_name *names = calloc(all + 1, sizeof *names);
-    char **owned = calloc(n + 1, sizeof *owned);
-    bool ok = names && owned;
-    for (size_t i = 0; ok && i < n; i++) {
-        names[i] = wi_schema_name(input, i);
-        if (clashes(sink, names[i])) {
-            owned[i] = renamed(sink, input, names[i]);
-            ok = owned[i] != NULL;
-            names[i] = (wi_name){owned[i], ok ? strlen(owned[i]) : 0};
-        }
-    }
-    for (size_t i = n; ok && i < all; i++) {
-        const char *name = sink->options.columns[i - n];
-        names[i] = (wi_name){name, strlen(name)};
-    }
-    weir_status status = ok ? wi_schema_new(names, all, out, err) : wi_fail_nomem(err);
-    for (size_t i = 0; owned && i < n; i++)
-        free(owned[i]);
-    free(owned);
-    free(names);
-    return status;
-}
-
 static weir_status take_up_schema(wi_sink *sink, wi_schema *input, weir_error *err)
 {
     weir_status status = wi_sink_flush(sink, err);
     wi_schema *schema = NULL;
     wi_batch *batch = NULL;
     if (status == WEIR_OK)
-        status = make_schema(sink, input, &schema, err);
+        status = wi_columns_join(NULL, 0, input, sink->options.columns, sink->options.columns_len,
+                                 &schema, err);
     if (status == WEIR_OK)
         status = wi_batch_new(schema, &batch, err);
     if (status != WEIR_OK) {
