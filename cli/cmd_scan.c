@@ -130,8 +130,9 @@ static const option scan_options[] = {
     OPTION_GROUP("Which files"),
     {.name = "input", .letter = 'i', .arg = "FILE", .kind = OPTION_STRING, AT_JOB(options.input),
      .help = "a list of paths to scan; - is standard input",
-     .more = "A path on each line, or the column path of CSV, TSV or NDJSON. Folders among them are "
-             "gone through, too. The list is read as it is needed, and may be compressed."},
+     .more = "Instead of PATHs: one on each line, or the column path of CSV, TSV or NDJSON. Folders "
+             "among them are gone through, too. The list is read as it is needed, so it may be "
+             "endless, and it may be compressed."},
     JOB_OPTION_INPUT_FORMAT,
     {.name = "null", .letter = '0', .kind = OPTION_FLAG, AT(scan.nul),
      .help = "the list's paths end with NUL (find -print0)"},
@@ -284,23 +285,21 @@ static const command_section scan_sections[] = {
     {"What is read",
      "Files that are compressed with gzip, zstd, xz or bzip2 are recognised by what they hold and "
      "read as what they unpack to, unless `--no-decompress` is given. A file that holds a NUL is "
-     "taken for binary, and not searched for lines without `-a`; the summary says how many "
-     "there were.\n"
+     "taken for binary, and not searched for lines without `-a`; how many there were is said at "
+     "the end. Where the NUL stands so far behind that there are rows already, a row says so.\n"
      "\n"
-     "`-e` is about lines. For the records of tables use `--where`, as in "
-     "`--where \"name like '%x%'\"`."},
+     "`-e` is about lines; with `--whole` it keeps the files of which a line matches. For the "
+     "records of tables use `--where`, as in `--where \"name like '%x%'\"`."},
     {"Rows",
      "Of lines: path, line (its number, from 1) and text, and a column for each named group. Of "
      "records: path, line and the record's own columns. Of whole files: path, size and content. "
-     "With `--stat`: path, type, size, mtime, mode, owner, group, links, inode; with `--hash` "
-     "also, "
-     "or alone with path and size, hash. With `-c`: path and count. text_encoding and "
-     "content_encoding say `base64` for what is not UTF-8. NDJSON leaves out the columns error and "
-     "those of encodings where they are null.\n"
+     "With `--stat`: path, type, size, mtime, mode, owner, group, links, inode; with `--hash`, "
+     "too: hash; with `--hash` alone: path, size, hash. With `-c`: path and count. path_encoding, "
+     "text_encoding and content_encoding say `base64` for what is not UTF-8. NDJSON leaves these "
+     "and error out where they are null.\n"
      "\n"
      "A file that cannot be read, or not to its end, has a row with its path and the reason in "
-     "error, "
-     "behind the rows that it had given before."},
+     "error, behind the rows that it had given before."},
     JOB_SECTION_CTRL_C,
     JOB_SECTION_EXIT,
     {"Environment", "NO_COLOR, if not empty, stands for `--color never`."},

@@ -330,7 +330,7 @@ TEST(no_name_or_letter_stands_for_two_options)
             }
             EXPECT(o->kind == OPTION_KIND_GROUP || (o->help && o->letter != 'h'));
             EXPECT((o->arg == NULL) == (o->kind == OPTION_FLAG || o->kind == OPTION_TIMES ||
-                                         o->kind == OPTION_KIND_GROUP));
+                                        o->kind == OPTION_KIND_GROUP));
         }
     }
 }
