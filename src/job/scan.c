@@ -180,14 +180,19 @@ static weir_status next_root(void *arg, wi_buf *path, weir_error *err)
     return wi_scan_list_next(scan->list, path, err);
 }
 
-static weir_status begin(void *job, weir_error *err)
+weir_status wi_scan_make_walk(wi_scan *scan, weir_error *err)
 {
-    wi_scan *scan = job;
     if (scan->list) {
         scan->walk_options.next_root = next_root;
         scan->walk_options.arg = scan;
     }
     return wi_walk_new(&scan->walk_options, &scan->walk, err);
+}
+
+static weir_status begin(void *job, weir_error *err)
+{
+    (void)job, (void)err;
+    return WEIR_OK; /* the walk was made with the job, which so knows what is wrong with it */
 }
 
 static void stop(void *job)

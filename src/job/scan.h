@@ -82,6 +82,10 @@ extern const wi_kind wi_scan_kind;
 
 void wi_scan_free(void *job);
 
+/* Of its walk_options and list: what is wrong with globs and lists of ignored files is found now.
+ */
+weir_status wi_scan_make_walk(wi_scan *scan, weir_error *err);
+
 /* ---- scan_file.c ---- */
 
 /*

@@ -303,7 +303,9 @@ static weir_status describe_job(wi_scan *scan, const weir_scan_options *o, weir_
         status = set_keeping(scan, o, err);
     if (status == WEIR_OK)
         status = set_walk(scan, o, err);
-    return status == WEIR_OK ? set_list(scan, o, err) : status;
+    if (status == WEIR_OK)
+        status = set_list(scan, o, err);
+    return status == WEIR_OK ? wi_scan_make_walk(scan, err) : status;
 }
 
 weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir_error *err)
