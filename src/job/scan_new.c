@@ -318,6 +318,8 @@ weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir
     wi_scan *scan = calloc(1, sizeof *scan);
     if (!scan)
         return wi_fail_nomem(err);
+    pthread_mutex_init(&scan->lock, NULL);
+    wi_list_init(&scan->hands);
     wi_job_options job = {.common = o->job, .choices = 1, .limit = o->limit};
     status = wi_job_options_fill(&job.common, -1, -1, err);
     scan->max_row = (size_t)job.common.max_row;
