@@ -278,11 +278,14 @@ static weir_status set_shape(wi_scan *scan, const weir_scan_options *o, weir_err
 
 static weir_status set_keeping(wi_scan *scan, const weir_scan_options *o, weir_error *err)
 {
+    weir_error inner;
     weir_status status = set_matcher(scan, o, err);
-    if (status == WEIR_OK && o->where)
-        status = wi_expr_new(o->where, strlen(o->where), &scan->where, err);
     if (status != WEIR_OK)
         return status;
+    if (o->where)
+        status = wi_expr_new(o->where, strlen(o->where), &scan->where, &inner);
+    if (status != WEIR_OK)
+        return wi_fail(err, status, "--where: %s", inner.text);
     scan->judges_lines = o->read == WEIR_SCAN_LINES && (o->give == WEIR_SCAN_ROWS || scan->where);
     scan->numbers_lines = numbers_lines(scan, o);
     return set_shape(scan, o, err);
