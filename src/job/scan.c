@@ -17,6 +17,9 @@ enum { BATCH = 64 }; /* files in a piece of work */
 static void close_hand(void *state)
 {
     wi_scan_hand *h = state;
+    pthread_mutex_lock(&h->scan->lock);
+    wi_list_remove(&h->node);
+    pthread_mutex_unlock(&h->scan->lock);
     wi_pieces_free(h->pieces);
     wi_search_free(h->search);
     wi_scan_rows_free(h->rows);
@@ -53,11 +56,16 @@ static weir_status open_hand(void *job, wi_hand *hand, void **state, weir_error 
         return wi_fail_nomem(err);
     h->scan = job;
     h->hand = hand;
+    wi_list_init(&h->node);
     weir_status status = equip(h, err);
-    if (status == WEIR_OK)
-        *state = h;
-    else
+    if (status != WEIR_OK) {
         close_hand(h);
+        return status;
+    }
+    pthread_mutex_lock(&h->scan->lock);
+    wi_list_append(&h->scan->hands, &h->node);
+    pthread_mutex_unlock(&h->scan->lock);
+    *state = h;
     return status;
 }
 
@@ -180,9 +188,8 @@ static weir_status next_root(void *arg, wi_buf *path, weir_error *err)
     return wi_scan_list_next(scan->list, path, err);
 }
 
-static weir_status begin(void *job, weir_error *err)
+weir_status wi_scan_make_walk(wi_scan *scan, weir_error *err)
 {
-    wi_scan *scan = job;
     if (scan->list) {
         scan->walk_options.next_root = next_root;
         scan->walk_options.arg = scan;
@@ -190,9 +197,28 @@ static weir_status begin(void *job, weir_error *err)
     return wi_walk_new(&scan->walk_options, &scan->walk, err);
 }
 
+static weir_status begin(void *job, weir_error *err)
+{
+    (void)job, (void)err;
+    return WEIR_OK; /* the walk was made with the job, which so knows what is wrong with it */
+}
+
+/* Who waits in a pipe, and is not to finish what has begun, is woken. */
+static void interrupt_streams(wi_scan *scan)
+{
+    pthread_mutex_lock(&scan->lock);
+    for (wi_list *node = scan->hands.next; node != &scan->hands; node = node->next) {
+        wi_scan_hand *h = wi_container_of(node, wi_scan_hand, node);
+        if (h->pieces && wi_hand_is_stopping(h->hand))
+            wi_pieces_interrupt(h->pieces);
+    }
+    pthread_mutex_unlock(&scan->lock);
+}
+
 static void stop(void *job)
 {
     wi_scan *scan = job;
+    interrupt_streams(scan);
     wi_walk_stop(scan->walk);
     if (scan->list)
         wi_scan_list_interrupt(scan->list);
@@ -288,6 +314,7 @@ void wi_scan_free(void *job)
     for (size_t i = 0; i < scan->kept_len; i++)
         free(scan->kept[i]);
     free(scan->kept);
+    pthread_mutex_destroy(&scan->lock);
     free(scan);
 }
 
