@@ -244,6 +244,19 @@ static wi_schema *header(void *job)
     return wi_scan_shape_header(scan->shape);
 }
 
+static wi_schema *failed_header(void *job)
+{
+    const wi_scan *scan = job;
+    return wi_scan_shape_failure_header(scan->shape);
+}
+
+static weir_status rest(void *job, wi_portion *portion, weir_error *err)
+{
+    const wi_scan *scan = job;
+    wi_buf *ends = scan->limit ? &portion->row_ends : NULL;
+    return wi_scan_shape_rest(scan->shape, &portion->rows, ends, err);
+}
+
 static void put_files(wi_buf *out, int64_t n, const char *what)
 {
     wi_buf_put_i64(out, n);
@@ -343,6 +356,8 @@ static const wi_blocking blocking = {
     .idle = idle,
     .numbers = numbers,
     .header = header,
+    .failed_header = failed_header,
+    .rest = rest,
     .note = note,
     .plan = plan,
 };
