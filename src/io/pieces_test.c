@@ -177,7 +177,7 @@ TEST(a_file_may_be_left)
     size_t len;
     wi_buf big = WI_BUF_INIT;
     for (int i = 0; i < 100000; i++)
-        wi_buf_puts(&big, "a line\0 " + i % 2);
+        wi_buf_puts(&big, "a line\n");
     put_file(in_folder("big"), big.data, big.len);
     put_file(in_folder("small"), "small\n", 6);
     wi_buf_clear(&big);
@@ -422,6 +422,8 @@ TEST(what_cannot_be_read_is_named)
     weir_error err = {0};
     EXPECT_INT(wi_pieces_next(pieces, &bytes, &len, &err), WEIR_IO);
     EXPECT_STR(err.text, "cannot read closed: Bad file descriptor");
+    expect_failure(pieces, "/proc/self/mem", "", WEIR_IO,
+                   "cannot read /proc/self/mem: Input/output");
     put_file(in_folder("a"), "text\n", 5);
     int fd = open(in_folder("a"), O_WRONLY | O_CLOEXEC);
     wi_pieces_begin(pieces, fd, "a");
@@ -430,6 +432,27 @@ TEST(what_cannot_be_read_is_named)
     close(fd);
     wi_pieces_free(pieces);
     folder_end();
+}
+
+/* A pipe that says EAGAIN stands for a disk that says EIO. */
+TEST(what_came_before_a_failure_is_given)
+{
+    int ends[2];
+    wi_pieces *pieces = pieces_of(1 << 20, false);
+    for (int lines = 0; lines < 2; lines++) {
+        wi_buf out = WI_BUF_INIT;
+        weir_error err = {0};
+        REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+        EXPECT(write(ends[1], "one\ntwo\nthr", 11) == 11);
+        wi_pieces_begin(pieces, ends[0], "disk");
+        EXPECT_INT(read_all(pieces, lines, &out, &err), WEIR_IO);
+        EXPECT_MEM(out.data, out.len, lines ? "one\ntwo\n" : "one\ntwo\nthr");
+        EXPECT_STR(err.text, "cannot read disk: Resource temporarily unavailable");
+        wi_buf_fini(&out);
+        close(ends[0]);
+        close(ends[1]);
+    }
+    wi_pieces_free(pieces);
 }
 
 static volatile sig_atomic_t signals;
@@ -891,9 +914,10 @@ TESTS(CASE(small_files_are_one_piece_each),
       CASE(any_bytes_know_no_lines), CASE(the_first_nul_is_known),
       CASE(a_nul_is_known_once_it_is_given), CASE(files_of_the_kernel_have_no_size),
       CASE(files_grow_and_shrink_while_they_are_read), CASE(what_cannot_be_read_is_named),
-      CASE(signals_and_short_reads_change_nothing), CASE(archives_are_known_by_their_content),
-      CASE(an_archive_in_an_archive_stays_one), CASE(beginnings_of_archives_are_none),
-      CASE(archives_cut_short), CASE(damaged_archives), CASE(a_line_of_an_archive_may_be_too_long),
-      CASE(streams_are_opened_by_their_path), CASE(streams_are_decompressed_unless_told),
-      CASE(standard_input_is_a_stream), CASE(an_interrupt_ends_a_stream_and_all_later_ones),
-      CASE(pieces_put_together_are_the_file), CASE(lack_of_memory_is_survived))
+      CASE(what_came_before_a_failure_is_given), CASE(signals_and_short_reads_change_nothing),
+      CASE(archives_are_known_by_their_content), CASE(an_archive_in_an_archive_stays_one),
+      CASE(beginnings_of_archives_are_none), CASE(archives_cut_short), CASE(damaged_archives),
+      CASE(a_line_of_an_archive_may_be_too_long), CASE(streams_are_opened_by_their_path),
+      CASE(streams_are_decompressed_unless_told), CASE(standard_input_is_a_stream),
+      CASE(an_interrupt_ends_a_stream_and_all_later_ones), CASE(pieces_put_together_are_the_file),
+      CASE(lack_of_memory_is_survived))
