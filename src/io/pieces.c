@@ -280,7 +280,7 @@ static weir_status make_room(wi_pieces *pieces, weir_error *err)
                        "%s: the line that begins at byte %lld is longer than %zu bytes; "
                        "--max-row allows longer ones",
                        pieces->path, (long long)pieces->given, pieces->most - 1);
-    size_t cap = pieces->cap < pieces->most / 2 ? pieces->cap * 2 : pieces->most;
+    size_t cap = pieces->len < pieces->most / 2 ? 2 * pieces->len + 1 : pieces->most;
     char *bytes = realloc(pieces->bytes, cap);
     if (!bytes)
         return wi_fail_nomem(err);

@@ -581,19 +581,8 @@ TEST(an_archive_in_an_archive_stays_one)
 TEST(beginnings_of_archives_are_none)
 {
     static const char *const texts[] = {
-        "\x1F",
-        "(",
-        "(\xB5/",
-        "\xFD",
-        "\xFD"
-        "7zXZ",
-        "B",
-        "BZh",
-        "BZh9",
-        "BZh91AY&S",
-        "BZh0 is none\n",
-        "P*M",
-        "\x1F\n\x8B\n",
+        "\x1F", "(",    "(\xB5/",    "\xFD",           "\xFD\x37zXZ", "B",
+        "BZh",  "BZh9", "BZh91AY&S", "BZh0 is none\n", "P*M",         "\x1F\n\x8B\n",
     };
     REQUIRE(folder_begin());
     wi_pieces *pieces = pieces_of(16, false);
