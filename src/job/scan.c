@@ -43,7 +43,8 @@ static weir_status equip(wi_scan_hand *h, weir_error *err)
         status = wi_fail_nomem(err);
     if (status == WEIR_OK && (scan->read != WEIR_SCAN_FACTS || scan->hashes)) {
         wi_pieces_options options = {.max_line = scan->max_row,
-                                     .no_decompress = scan->no_decompress || scan->hashes};
+                                     .no_decompress = scan->no_decompress || scan->hashes,
+                                     .no_nul = scan->text || scan->read != WEIR_SCAN_LINES};
         status = wi_pieces_new(&options, &h->pieces, err);
     }
     return status;
@@ -150,6 +151,10 @@ static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_
         files += batch->items[i].kind != WI_WALK_NOTE;
     atomic_fetch_add_explicit(&h->scan->found, files, memory_order_relaxed);
     h->kept = 0;
+    if (h->pieces && batch->folder_len && !h->scan->walk_options.follow)
+        wi_pieces_enter_folder(h->pieces);
+    else if (h->pieces) /* what a user names, and what links lead to, may lie anywhere */
+        wi_pieces_leave_folder(h->pieces);
     size_t i = 0;
     for (; i < batch->n && status == WEIR_OK && is_wanted(h); i++)
         status = take_item(h, batch, &batch->items[i], err);
@@ -242,6 +247,19 @@ static wi_schema *header(void *job)
 {
     const wi_scan *scan = job;
     return wi_scan_shape_header(scan->shape);
+}
+
+static wi_schema *failed_header(void *job)
+{
+    const wi_scan *scan = job;
+    return wi_scan_shape_failure_header(scan->shape);
+}
+
+static weir_status rest(void *job, wi_portion *portion, weir_error *err)
+{
+    const wi_scan *scan = job;
+    wi_buf *ends = scan->limit ? &portion->row_ends : NULL;
+    return wi_scan_shape_rest(scan->shape, &portion->rows, ends, err);
 }
 
 static void put_files(wi_buf *out, int64_t n, const char *what)
@@ -343,6 +361,8 @@ static const wi_blocking blocking = {
     .idle = idle,
     .numbers = numbers,
     .header = header,
+    .failed_header = failed_header,
+    .rest = rest,
     .note = note,
     .plan = plan,
 };
