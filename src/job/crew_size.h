@@ -7,6 +7,8 @@
  * processor, of which more hands would make no more), or blocked in a system call. Not where
  * storage is at its end: hands that do not make the whole faster are taken back.
  *
+ * That shows when it is tried: now and then half of them pause for a moment.
+ *
  * Pure: time and samples are given. Not thread-safe.
  */
 #ifndef WI_CREW_SIZE_H
@@ -15,12 +17,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A trial: how fast are all, how fast is half of them, and is that still how fast all are? */
+typedef enum wi_crew_trial {
+    WI_CREW_NO_TRIAL,
+    WI_CREW_HALF,
+    WI_CREW_ALL_AGAIN,
+} wi_crew_trial;
+
 typedef struct wi_crew_size {
     int processors;
     int least, most;
     int hands;             /* wanted now */
-    int runnable, blocked; /* seen since the number last changed, or since they were forgotten */
-    int64_t since;         /* when it changed */
+    int runnable, blocked; /* seen since `hands` changed, or since they were forgotten */
+
+    wi_crew_trial trial;
+    int all;                /* hands, but for the trial */
+    double all_speed;       /* before it */
+    double half_speed;      /* during it */
+    int64_t next_trial;     /* not before */
+    int64_t between_trials; /* grows as they fail */
+    int ceiling;            /* as many as were found to be enough, ... */
+    int64_t ceiling_until;  /* ... but not for ever */
+    int64_t ceiling_for;    /* grows as it is confirmed */
+    int64_t measured_since; /* the speed; 0: it is not */
+    double measured_from;
 } wi_crew_size;
 
 /* What was seen of some hands at a moment, as many of them as could be looked at. */
@@ -28,8 +48,9 @@ typedef struct wi_crew_sample {
     int64_t now;
     int runnable;
     int blocked;
-    bool idle;   /* some wait for others, or for the output: more hands would only wait, too */
-    double done; /* work done since the beginning, in any unit */
+    int present;  /* hands that have not paused */
+    bool idle;    /* some wait for others, or for the output: more hands would only wait, too */
+    int64_t done; /* pieces of work since the beginning, of whatever size */
 } wi_crew_sample;
 
 void wi_crew_size_init(wi_crew_size *size, int processors, int most);
