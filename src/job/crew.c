@@ -2,8 +2,8 @@
  * crew.c: the foreman of a crew; see crew.h. Its invariant: a hand's thread is started and joined
  * by the foreman alone, and `ended` is called once, when none runs.
  */
-#include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "crew_state.h"
 #include "thread.h"
@@ -111,6 +111,9 @@ static void find_size(wi_crew *crew, int64_t now)
 {
     wi_crew_sample sample = {.now = now};
     const wi_blocking *kind = blocking_of(crew);
+    struct timespec cpu = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    sample.cpu = cpu.tv_sec * WI_SECOND + cpu.tv_nsec;
     count_hands(crew, &sample);
     look_at_hands(crew, &sample);
     if (kind->idle && kind->idle(crew->options.job) > 0)

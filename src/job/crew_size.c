@@ -8,10 +8,15 @@
 
 enum {
     ENOUGH = 16,       /* looks at hands, before anything is concluded */
-    FORGOTTEN = 512,   /* so many have nothing more to say: begin anew */
+    MANY = 64,         /* so many are enough: later ones count for more */
     STEEPEST = 4,      /* growth at once */
     WORTH_A_TRIAL = 4, /* hands for each processor */
 };
+
+#define BUSY 0.8                           /* processors, so that no more hands are wanted */
+#define SEEN_FOR (8 * WI_MILLISECOND)      /* before they are called idle */
+#define SEEN_LONG (100 * WI_MILLISECOND)   /* enough: begin anew */
+#define CROWDED_FOR (150 * WI_MILLISECOND) /* until hands are taken back: they do little harm */
 
 #define FIRST_TRIAL (2 * WI_SECOND) /* after the beginning */
 #define MEASURED_FOR (100 * WI_MILLISECOND)
@@ -40,19 +45,54 @@ void wi_crew_size_cap(wi_crew_size *size, int most)
         size->hands = size->most;
 }
 
-static void forget(wi_crew_size *size)
-{
-    size->runnable = size->blocked = 0;
-}
-
 static void change(wi_crew_size *size, int hands)
 {
     size->hands = hands;
-    size->measured_since = 0;
-    forget(size);
+    size->runnable = size->blocked = 0;
+    size->seen_since = size->crowded_since = size->measured_since = 0;
 }
 
 /* ---- what the processors have to do ---- */
+
+static void see(wi_crew_size *size, const wi_crew_sample *sample)
+{
+    if (size->runnable + size->blocked >= MANY) {
+        size->runnable /= 2;
+        size->blocked /= 2;
+    }
+    size->runnable += sample->runnable;
+    size->blocked += sample->blocked;
+    if (!size->seen_since || sample->idle) {
+        size->seen_since = sample->now;
+        size->seen_from = sample->cpu;
+    }
+}
+
+/* Of the hands, those that are runnable, at a moment. */
+static double runnable_of(const wi_crew_size *size)
+{
+    return (double)size->hands * size->runnable / (size->runnable + size->blocked);
+}
+
+/* Most of them wait for processors, not for storage, and have done so for a while. */
+static bool is_crowded(wi_crew_size *size, int64_t now)
+{
+    bool crowded = size->runnable > size->blocked && runnable_of(size) > 1.5 * size->processors;
+    if (!crowded || !size->crowded_since)
+        size->crowded_since = crowded ? now : 0;
+    return crowded && now - size->crowded_since >= CROWDED_FOR;
+}
+
+/*
+ * Do processors idle because hands wait for storage? If they are not ours because others have them,
+ * there are hands that wait for them. But as long as most are blocked, a few of those say nothing:
+ * who has more of them gets a larger part of the processors.
+ */
+static bool is_starved(const wi_crew_size *size, double busy)
+{
+    return busy < BUSY && (runnable_of(size) < 0.9 * size->processors ||
+                           size->runnable * STEEPEST < size->blocked);
+}
 
 static int within(const wi_crew_size *size, double hands)
 {
@@ -61,48 +101,39 @@ static int within(const wi_crew_size *size, double hands)
     return hands < size->least ? size->least : (int)(hands + 0.5);
 }
 
-/* Is `distance` more than what chance may have made of it? */
-static bool is_clear(double distance, double variance)
+static int grown(const wi_crew_size *size, const wi_crew_sample *sample)
 {
-    return distance > 0 && distance * distance > variance;
-}
-
-/* How many are wanted for that; as many as there are if it is not clear. */
-static int wanted_by_processors(const wi_crew_size *size)
-{
-    double n = size->runnable + size->blocked;
-    if (n < ENOUGH)
+    double times = STEEPEST;
+    int64_t time = sample->now - size->seen_since;
+    double busy = (double)(sample->cpu - size->seen_from) / ((double)time * size->processors);
+    if (time < SEEN_FOR || !is_starved(size, busy))
         return size->hands;
-    double processors = size->processors;
-    double share = (size->runnable + 0.5) / (n + 1);
-    double runnable = size->hands * share;
-    double variance = (double)size->hands * size->hands * share * (1 - share) / n;
-    double wanted = 1.25 * processors / share;
-    if (is_clear(0.8 * processors - runnable, variance)) {
-        double steepest = (double)size->hands * STEEPEST;
-        return within(size, wanted < steepest ? wanted : steepest);
-    }
-    if (is_clear(runnable - 1.5 * processors, variance))
-        return within(size, wanted);
-    return size->hands;
+    if (busy * times > 1.25)
+        times = 1.25 / busy;
+    int wanted = within(size, size->hands * times);
+    if (sample->now < size->ceiling_until && wanted > size->ceiling)
+        wanted = size->ceiling;
+    return wanted;
 }
 
 static void follow_processors(wi_crew_size *size, const wi_crew_sample *sample)
 {
-    int wanted = wanted_by_processors(size);
-    if (sample->now < size->ceiling_until && wanted > size->ceiling)
-        wanted = size->ceiling;
-    if (wanted < size->hands) {
-        size->trial = WI_CREW_NO_TRIAL;
+    see(size, sample);
+    if (size->runnable + size->blocked < ENOUGH)
+        return;
+    int wanted = grown(size, sample);
+    if (wanted > size->hands && size->trial == WI_CREW_NO_TRIAL) {
         change(size, wanted);
-    } else if (wanted > size->hands && size->trial == WI_CREW_NO_TRIAL) {
-        if (sample->idle)
-            forget(size);
-        else
+    } else if (is_crowded(size, sample->now)) {
+        double share = (double)size->runnable / (size->runnable + size->blocked);
+        wanted = within(size, 1.25 * size->processors / share);
+        if (wanted < size->hands) {
+            size->trial = WI_CREW_NO_TRIAL;
             change(size, wanted);
-    } else if (size->runnable + size->blocked >= FORGOTTEN) {
-        forget(size);
+        }
     }
+    if (sample->now - size->seen_since >= SEEN_LONG)
+        size->seen_since = 0;
 }
 
 /* ---- whether all of them help ---- */
@@ -176,8 +207,6 @@ int wi_crew_size_next(wi_crew_size *size, const wi_crew_sample *sample)
 {
     if (!size->next_trial)
         size->next_trial = sample->now + FIRST_TRIAL;
-    size->runnable += sample->runnable;
-    size->blocked += sample->blocked;
     follow_processors(size, sample);
     try_half(size, sample);
     return size->hands;

@@ -2,12 +2,11 @@
  * crew_size.h: how many hands are of use, found while they work.
  *
  * A hand that waits for storage leaves its processor to others, so the processors are kept busy by
- * as many hands as it takes for one per processor to be runnable on average: P / (1 - waiting), by
- * Little's law. What is counted is hands seen at a moment: runnable (running, or waiting for a
- * processor, of which more hands would make no more), or blocked in a system call. Not where
- * storage is at its end: hands that do not make the whole faster are taken back.
- *
- * That shows when it is tried: now and then half of them pause for a moment.
+ * P / (1 - waiting) hands, by Little's law. As long as they are not, and hands are blocked, there
+ * are too few. When most of them are runnable (they run, or wait for a processor), there are too
+ * many, as when files turn out to be in memory. Storage may be at its end before the processors
+ * are: then hands that do not make the whole faster are taken back. That shows when it is tried:
+ * now and then half of them pause for a moment.
  *
  * Pure: time and samples are given. Not thread-safe.
  */
@@ -28,7 +27,10 @@ typedef struct wi_crew_size {
     int processors;
     int least, most;
     int hands;             /* wanted now */
-    int runnable, blocked; /* seen since `hands` changed, or since they were forgotten */
+    int runnable, blocked; /* seen since `hands` changed, the later the more */
+    int64_t seen_since;    /* 0: not yet */
+    int64_t seen_from;     /* the processors' time */
+    int64_t crowded_since; /* 0: they are not */
 
     wi_crew_trial trial;
     int all;                /* hands, but for the trial */
@@ -46,6 +48,7 @@ typedef struct wi_crew_size {
 /* What was seen of some hands at a moment, as many of them as could be looked at. */
 typedef struct wi_crew_sample {
     int64_t now;
+    int64_t cpu; /* time that the process had processors for, since its beginning */
     int runnable;
     int blocked;
     int present;  /* hands that have not paused */
