@@ -169,7 +169,7 @@ static weir_status work(void *state, weir_error *err)
 {
     wi_scan_hand *h = state;
     wi_walk_batch batch;
-    weir_status status = wi_walk_next(h->scan->walk, BATCH, &batch, err);
+    weir_status status = wi_walk_next(h->scan->walk, wi_hand_share(h->hand), &batch, err);
     if (status == WEIR_END)
         atomic_store(&h->scan->ended, true);
     if (status != WEIR_OK)
