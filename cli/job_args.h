@@ -44,7 +44,8 @@ extern const char *const job_progress_choices[];
     {.name = "input", .letter = 'i', .arg = "FILE", .kind = OPTION_STRING,                         \
      AT_JOB(options.input), .help = "rows to work on; - is standard input",                        \
      .more = "CSV and TSV have a header that names the columns, NDJSON has an object on each "     \
-             "line, and of plain lines the column is called line. gzip and zstd are recognised. "  \
+             "line, and of plain lines the column is called line. gzip, zstd, xz and bzip2 are "     \
+             "recognised. "                                                                        \
              "The input is read as it is needed, so it may be endless."},                          \
     {.name = "input-format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT_JOB(input_format),         \
      .choices = job_input_formats, .help = "as csv, tsv, ndjson or lines (default by suffix)"},    \

@@ -110,6 +110,8 @@ static void print_end(FILE *out, const summary *s, const term_style *style)
     const char *why = s->stats.end == WEIR_JOB_END_DEADLINE   ? "the deadline passed"
                       : s->stats.end == WEIR_JOB_END_FAILFAST ? failures(s, text, sizeof text)
                       : s->stats.end == WEIR_JOB_END_CLOSED   ? "the reader of the rows went away"
+                      : s->stats.end == WEIR_JOB_END_LIMIT    ? "there are as many rows as were "
+                                                                "wanted (--limit)"
                       : s->stats.end == WEIR_JOB_END_STOPPED  ? ""
                                                               : NULL;
     if (!why)

@@ -4,6 +4,8 @@
 #define WEIR_TEST_ENCODE_H
 
 #include <brotli/encode.h>
+#include <bzlib.h>
+#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -60,6 +62,28 @@ static inline void append_br(wi_buf *out, const char *bytes, size_t len)
                                  (const uint8_t *)bytes, &n,
                                  (uint8_t *)out->data + out->len) == BROTLI_TRUE);
     out->len += n;
+}
+
+/* Level 0 to 9 decides the window: 64 MiB at 9. */
+static inline void append_xz(wi_buf *out, const char *bytes, size_t len, uint32_t level)
+{
+    size_t room = lzma_stream_buffer_bound(len);
+    size_t made = 0;
+    REQUIRE(wi_buf_reserve(out, room));
+    EXPECT_INT(lzma_easy_buffer_encode(level, LZMA_CHECK_CRC64, NULL, (const uint8_t *)bytes, len,
+                                       (uint8_t *)out->data + out->len, &made, room),
+               LZMA_OK);
+    out->len += made;
+}
+
+static inline void append_bzip2(wi_buf *out, const char *bytes, size_t len)
+{
+    unsigned made = (unsigned)(len + len / 50 + 1000);
+    REQUIRE(wi_buf_reserve(out, made));
+    EXPECT_INT(BZ2_bzBuffToBuffCompress(out->data + out->len, &made, (char *)(uintptr_t)bytes,
+                                        (unsigned)len, 9, 0, 0),
+               BZ_OK);
+    out->len += made;
 }
 
 #endif

@@ -7,6 +7,8 @@
 #include "decoder.h"
 
 #include <brotli/decode.h>
+#include <bzlib.h>
+#include <lzma.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ enum {
     BETWEEN_RATIO = 16,
     BETWEEN_SLACK = 1 << 20,
     ZSTD_MAGIC_SIZE = 4,
+    XZ_SLACK = 1 << 20,  /* what liblzma needs beside the window */
     ZSTD_HEAD_MOST = 18, /* of a frame: its magic number and its header, at their longest */
 };
 
@@ -42,17 +45,24 @@ typedef struct writing {
 struct wi_decoder {
     wi_coding coding;
     bool inside;
+    bool begun;         /* xz: a stream, rather than the padding behind one */
     bool ended;         /* at least one stream has come to its end */
     bool full;          /* the last output was filled: there may be more where it came from */
-    bool failed;        /* for good */
+    bool failed;        /* for good, */
+    weir_error why;     /* as is told when what was made before has been given */
     bool settled;       /* deflate: it is known which of the two it is, */
     unsigned char head; /* which takes two bytes; this was the first */
     z_stream z;         /* gzip, deflate */
     bool z_begun;
     ZSTD_DStream *zstd;
     char magic[ZSTD_MAGIC_SIZE]; /* of its frame, as far as it came */
-    size_t head_len;             /* what came of the frame, up to ZSTD_HEAD_MOST */
+    size_t head_len;             /* what came of the frame, up to ZSTD_HEAD_MOST; of xz its magic */
     BrotliDecoderState *br;
+    lzma_stream xz;
+    uint64_t xz_most; /* memory */
+    unsigned padding; /* xz: zeros since the last stream, modulo four */
+    bz_stream bzip2;
+    bool bzip2_begun;
     /* of a chain */
     wi_decoder *source;
     char *between; /* what it made */
@@ -61,7 +71,7 @@ struct wi_decoder {
     uint64_t made;
 };
 
-static const char *const names[] = {"gzip", "deflate", "zstd", "br"};
+static const char *const names[] = {"gzip", "deflate", "zstd", "br", "xz", "bzip2"};
 
 const char *wi_coding_name(wi_coding coding)
 {
@@ -73,7 +83,7 @@ const char *wi_coding_name(wi_coding coding)
 /* False: none that is known. */
 static bool find_coding(const char *name, size_t len, wi_coding *coding)
 {
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i <= WI_CODING_BR; i++) {
         if (wi_text_equal_nocase(name, len, names[i])) {
             *coding = (wi_coding)i;
             return true;
@@ -136,6 +146,11 @@ static bool begin(wi_decoder *d, int window_log)
                !ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, window_log));
     case WI_CODING_BR:
         return (d->br = BrotliDecoderCreateInstance(NULL, NULL, NULL)) != NULL;
+    case WI_CODING_XZ:
+        d->xz_most = (UINT64_C(1) << window_log) + XZ_SLACK;
+        return lzma_stream_decoder(&d->xz, d->xz_most, 0) == LZMA_OK;
+    case WI_CODING_BZIP2:
+        return d->bzip2_begun = BZ2_bzDecompressInit(&d->bzip2, 0, 0) == BZ_OK;
     }
     return false;
 }
@@ -149,6 +164,9 @@ void wi_decoder_free(wi_decoder *d)
         ZSTD_freeDStream(d->zstd);
         if (d->br)
             BrotliDecoderDestroyInstance(d->br);
+        lzma_end(&d->xz);
+        if (d->bzip2_begun)
+            BZ2_bzDecompressEnd(&d->bzip2);
         free(d->between);
         free(d);
         d = source;
@@ -177,8 +195,17 @@ weir_status wi_decoder_new(const wi_codings *codings, int window_log, wi_decoder
     return WEIR_OK;
 }
 
+static weir_status fail_again(const wi_decoder *d, weir_error *err)
+{
+    if (err)
+        *err = d->why;
+    return d->why.status;
+}
+
 weir_status wi_decoder_finish(const wi_decoder *decoder, weir_error *err)
 {
+    if (decoder->failed)
+        return fail_again(decoder, err);
     for (const wi_decoder *d = decoder; d; d = d->source)
         if (d->inside)
             return wi_fail(err, WEIR_TRUNCATED, "%s: the data are cut short", names[d->coding]);
@@ -331,13 +358,123 @@ static weir_status step_br(wi_decoder *d, reading *in, writing *out, weir_error 
     return fail_damaged(d, BrotliDecoderErrorString(code), err);
 }
 
+static void skip_zeros(reading *in)
+{
+    while (in->at < in->len && !in->bytes[in->at])
+        in->at++;
+}
+
+/* Between streams; zeros come four at a time, so until then the data are cut short. */
+static weir_status next_xz(wi_decoder *d, reading *in, weir_error *err)
+{
+    size_t before = in->at;
+    if (d->ended)
+        skip_zeros(in);
+    d->padding = (unsigned)(d->padding + in->at - before) % 4;
+    d->inside = d->padding != 0;
+    if (in->at == in->len)
+        return WEIR_OK;
+    if (d->padding)
+        return fail_damaged(d, "zeros of no multiple of four after a stream", err);
+    if (lzma_stream_decoder(&d->xz, d->xz_most, 0) != LZMA_OK)
+        return wi_fail_nomem(err);
+    d->begun = d->inside = true;
+    d->head_len = 0;
+    return WEIR_OK;
+}
+
+/* liblzma looks at a header only when it has all of it, and less than that may follow a stream. */
+static bool begins_xz(wi_decoder *d, const reading *in)
+{
+    static const char magic[] = {'\xFD', '7', 'z', 'X', 'Z', '\0'};
+    for (size_t i = in->at; i < in->len && d->head_len < sizeof magic; i++)
+        if (in->bytes[i] != magic[d->head_len++])
+            return false;
+    return true;
+}
+
+static weir_status step_xz(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    weir_status status = d->begun ? WEIR_OK : next_xz(d, in, err);
+    if (status || !d->begun)
+        return status;
+    if (!begins_xz(d, in))
+        return fail_damaged(d, "no stream begins where one should", err);
+    size_t given = in->len - in->at;
+    size_t room = out->len - out->at;
+    d->xz.next_in = (const uint8_t *)in->bytes + in->at;
+    d->xz.avail_in = given;
+    d->xz.next_out = (uint8_t *)out->bytes + out->at;
+    d->xz.avail_out = room;
+    lzma_ret result = lzma_code(&d->xz, LZMA_RUN);
+    in->at += given - d->xz.avail_in;
+    out->at += room - d->xz.avail_out;
+    d->begun = d->inside = result != LZMA_STREAM_END;
+    switch (result) {
+    case LZMA_OK:
+    case LZMA_STREAM_END:
+    case LZMA_BUF_ERROR: /* for want of input or room */
+        return WEIR_OK;
+    case LZMA_MEM_ERROR:
+        return wi_fail_nomem(err);
+    case LZMA_MEMLIMIT_ERROR:
+        return wi_fail(err, WEIR_TOOLARGE, "xz: the data need a larger window than is allowed");
+    case LZMA_OPTIONS_ERROR:
+        return fail_damaged(d, "the data use a filter that is not known here", err);
+    default:
+        return fail_damaged(d, "the data are not what they should be", err);
+    }
+}
+
+static weir_status next_bzip2(wi_decoder *d, reading *in, weir_error *err)
+{
+    if (d->ended)
+        skip_zeros(in);
+    if (in->at == in->len)
+        return WEIR_OK;
+    if (d->ended) {
+        BZ2_bzDecompressEnd(&d->bzip2);
+        d->bzip2 = (bz_stream){0};
+        d->bzip2_begun = BZ2_bzDecompressInit(&d->bzip2, 0, 0) == BZ_OK;
+        if (!d->bzip2_begun)
+            return wi_fail_nomem(err);
+    }
+    d->inside = true;
+    return WEIR_OK;
+}
+
+static weir_status step_bzip2(wi_decoder *d, reading *in, writing *out, weir_error *err)
+{
+    weir_status status = d->inside ? WEIR_OK : next_bzip2(d, in, err);
+    if (status || !d->inside)
+        return status;
+    size_t given = in->len - in->at < 1U << 30 ? in->len - in->at : 1U << 30;
+    size_t room = out->len - out->at < 1U << 30 ? out->len - out->at : 1U << 30;
+    d->bzip2.next_in = (char *)(uintptr_t)in->bytes + in->at;
+    d->bzip2.avail_in = (unsigned)given;
+    d->bzip2.next_out = out->bytes + out->at;
+    d->bzip2.avail_out = (unsigned)room;
+    int result = BZ2_bzDecompress(&d->bzip2);
+    in->at += given - d->bzip2.avail_in;
+    out->at += room - d->bzip2.avail_out;
+    d->inside = result != BZ_STREAM_END;
+    if (result == BZ_OK || result == BZ_STREAM_END)
+        return WEIR_OK;
+    if (result == BZ_MEM_ERROR)
+        return wi_fail_nomem(err);
+    return fail_damaged(d,
+                        result == BZ_DATA_ERROR_MAGIC ? "no stream begins where one should"
+                                                      : "the data are not what they should be",
+                        err);
+}
+
 /* ---- decoding ---- */
 
 /* Until the output is full, or the input is used up and all that comes of it is out. */
 static weir_status run(wi_decoder *d, reading *in, writing *out, weir_error *err)
 {
     static weir_status (*const steps[])(wi_decoder *, reading *, writing *, weir_error *) = {
-        step_gzip, step_deflate, step_zstd, step_br};
+        step_gzip, step_deflate, step_zstd, step_br, step_xz, step_bzip2};
     while (in->at < in->len || (d->full && d->inside)) {
         size_t left = in->len - in->at + out->len - out->at;
         weir_status status = steps[d->coding](d, in, out, err);
@@ -401,14 +538,11 @@ weir_status wi_decoder_decode(wi_decoder *d, const char *in, size_t len, size_t 
 {
     reading from = {in, len, 0};
     writing to = {out, size, 0};
-    if (d->failed)
-        return fail_damaged(d, "the data were found to be damaged before", err);
-    weir_status status = run_chain(d, &from, &to, err);
-    if (status) {
-        d->failed = true;
-        return status;
-    }
-    *consumed = from.at;
+    if (!d->failed)
+        d->failed = run_chain(d, &from, &to, &d->why) != WEIR_OK;
+    if (d->failed && to.at == 0)
+        return fail_again(d, err);
+    *consumed = d->failed ? len : from.at;
     *produced = to.at;
     return WEIR_OK;
 }

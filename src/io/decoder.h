@@ -1,9 +1,11 @@
 /*
- * decoder.h: gzip, deflate, zstd and br decoded as a stream, for files and for HTTP.
+ * decoder.h: gzip, deflate, zstd and br decoded as a stream, for files and for HTTP; xz and bzip2
+ * for files.
  *
- * Memory is bounded, whatever the data say: the largest window is the caller's choice for zstd,
- * 16 MiB for br and 32 KiB for the other two. All members of gzip and all frames of zstd are read;
- * zeros after a gzip member are padding, and anything else that follows the end is damage, since
+ * Memory is bounded, whatever the data say: the largest window is the caller's choice for zstd and
+ * xz, 16 MiB for br, 900 kB for bzip2 and 32 KiB for the other two. All members of gzip, frames of
+ * zstd and streams of xz and bzip2 are read; zeros after one of gzip, xz (four at a time) or bzip2
+ * are padding, and anything else that follows the end is damage, since
  * half a document followed by something else should not pass for a whole one. What comes of the
  * data, and the first thing that is wrong with them, do not depend on the pieces in which they
  * come.
@@ -23,6 +25,8 @@ typedef enum wi_coding {
     WI_CODING_DEFLATE, /* in zlib's format, as the standard says, or bare, as some servers send */
     WI_CODING_ZSTD,
     WI_CODING_BR,
+    WI_CODING_XZ, /* from here on in files only: no Content-Encoding names them */
+    WI_CODING_BZIP2,
 } wi_coding;
 
 /* What Accept-Encoding may say. */
@@ -51,7 +55,8 @@ const char *wi_coding_name(wi_coding coding);
 
 typedef struct wi_decoder wi_decoder;
 
-/* For at least one coding. zstd data whose window is larger than 2^window_log bytes are refused. */
+/* For at least one coding. zstd and xz data whose window is larger than 2^window_log bytes are
+ * refused. */
 weir_status wi_decoder_new(const wi_codings *codings, int window_log, wi_decoder **out,
                            weir_error *err);
 void wi_decoder_free(wi_decoder *decoder); /* NULL is fine */
@@ -59,8 +64,9 @@ void wi_decoder_free(wi_decoder *decoder); /* NULL is fine */
 /*
  * Makes at most `size` bytes of what it can. If it makes fewer, all of `in` has been consumed and
  * nothing is held back; else there may be more, so call it again with what was not consumed, be it
- * nothing. After a failure it only fails. WEIR_INVALID: damaged; WEIR_TOOLARGE: the window. Texts
- * begin with the coding's name.
+ * nothing. What was made before something is found to be wrong is given first: then the next call
+ * fails, as wi_decoder_finish does, and all after it. WEIR_INVALID: damaged; WEIR_TOOLARGE: the
+ * window. Texts begin with the coding's name.
  */
 weir_status wi_decoder_decode(wi_decoder *decoder, const char *in, size_t len, size_t *consumed,
                               char *out, size_t size, size_t *produced, weir_error *err);

@@ -11,10 +11,11 @@ static const char text[] = "the quick brown fox jumps over the lazy dog, again a
 
 /* ---- encoding ---- */
 
-enum { GZIP, ZLIB, BARE, ZSTD, BR, FORMATS };
+enum { GZIP, ZLIB, BARE, ZSTD, BR, XZ, BZIP2, FORMATS };
 
 static const wi_coding coding_of[FORMATS] = {
-    WI_CODING_GZIP, WI_CODING_DEFLATE, WI_CODING_DEFLATE, WI_CODING_ZSTD, WI_CODING_BR,
+    WI_CODING_GZIP, WI_CODING_DEFLATE, WI_CODING_DEFLATE, WI_CODING_ZSTD,
+    WI_CODING_BR,   WI_CODING_XZ,      WI_CODING_BZIP2,
 };
 
 static void append(wi_buf *out, int format, const char *bytes, size_t len)
@@ -32,6 +33,12 @@ static void append(wi_buf *out, int format, const char *bytes, size_t len)
     case ZSTD:
         append_zstd(out, bytes, len, 0);
         break;
+    case XZ:
+        append_xz(out, bytes, len, 0);
+        break;
+    case BZIP2:
+        append_bzip2(out, bytes, len);
+        break;
     default:
         append_br(out, bytes, len);
     }
@@ -43,7 +50,14 @@ static wi_decoder *decoder_for(const char *codings)
 {
     wi_codings list = {0};
     wi_decoder *decoder = NULL;
-    EXPECT_INT(wi_codings_add(&list, codings, strlen(codings), NULL), WEIR_OK);
+    const char *last = strrchr(codings, ' '); /* of a file there may be one, and it comes last */
+    last = last ? last + 1 : codings;
+    if (strcmp(last, "xz") == 0 || strcmp(last, "bzip2") == 0) {
+        EXPECT_INT(wi_codings_add(&list, codings, (size_t)(last - codings), NULL), WEIR_OK);
+        list.list[list.len++] = *last == 'x' ? WI_CODING_XZ : WI_CODING_BZIP2;
+    } else {
+        EXPECT_INT(wi_codings_add(&list, codings, strlen(codings), NULL), WEIR_OK);
+    }
     EXPECT_INT(wi_decoder_new(&list, WI_WINDOW_LOG_HTTP, &decoder, NULL), WEIR_OK);
     return decoder;
 }
@@ -176,7 +190,7 @@ TEST(cut_anywhere)
 TEST(damaged_anywhere)
 {
     for (int format = 0; format < FORMATS; format++) {
-        bool checked = format == GZIP || format == ZLIB || format == ZSTD;
+        bool checked = format != BARE && format != BR;
         wi_buf in = WI_BUF_INIT;
         append(&in, format, text, strlen(text));
         REQUIRE(in.data != NULL);
@@ -200,8 +214,8 @@ TEST(damaged_anywhere)
 
 TEST(what_is_none)
 {
-    static const char *const names[] = {"gzip", "deflate", "zstd", "br"};
-    for (size_t i = 0; i < 4; i++)
+    static const char *const names[] = {"gzip", "deflate", "zstd", "br", "xz", "bzip2"};
+    for (size_t i = 0; i < 6; i++)
         expect_failure(names[i], "\xff\xff no such data \xff\xff", 18, WEIR_INVALID, names[i]);
     expect_failure("gzip", "\0\0\0\0", 4, WEIR_INVALID, "gzip"); /* padding of nothing */
     expect_failure("zstd", "\x26\xb5\x2f\xfd\0\0\0\0", 8, WEIR_INVALID, "no frame"); /* zstd 0.6 */
@@ -226,7 +240,7 @@ TEST(what_follows_the_end)
 {
     for (int format = 0; format < FORMATS; format++) {
         const char *name = wi_coding_name(coding_of[format]);
-        bool many = format == GZIP || format == ZSTD;
+        bool many = format != ZLIB && format != BARE && format != BR;
         wi_buf in = WI_BUF_INIT;
         append(&in, format, "one ", 4);
         append(&in, format, "", 0);
@@ -245,6 +259,34 @@ TEST(what_follows_the_end)
     append(&in, GZIP, "one", 3);
     wi_buf_append(&in, "\0\0\0", 3);
     expect_decoded("gzip", &in, "one", 3); /* as tapes pad it */
+    wi_buf_clear(&in);
+    append(&in, BZIP2, "one", 3);
+    wi_buf_append(&in, "\0\0\0", 3);
+    append(&in, BZIP2, " two", 4);
+    wi_buf_append(&in, "\0", 1);
+    expect_decoded("bzip2", &in, "one two", 7);
+    wi_buf_fini(&in);
+}
+
+TEST(padding_of_xz_comes_by_fours)
+{
+    wi_buf in = WI_BUF_INIT;
+    append(&in, XZ, "one", 3);
+    for (int zeros = 1; zeros <= 8; zeros++) {
+        wi_buf_putc(&in, '\0');
+        size_t len = in.len;
+        if (zeros % 4)
+            expect_failure("xz", in.data, in.len, WEIR_TRUNCATED, "cut short");
+        else
+            expect_decoded("xz", &in, "one", 3);
+        append(&in, XZ, " two", 4);
+        if (zeros % 4)
+            expect_failure("xz", in.data, in.len, WEIR_INVALID, "no multiple of four");
+        else
+            expect_decoded("xz", &in, "one two", 7);
+        in.len = len;
+    }
+    expect_failure("xz", "\0\0\0\0", 4, WEIR_INVALID, "no stream"); /* padding of nothing */
     wi_buf_fini(&in);
 }
 
@@ -279,6 +321,15 @@ TEST(a_window_that_is_too_large)
     REQUIRE(wi_decoder_new(&zstd, WI_WINDOW_LOG_FILE, &decoder, NULL) == WEIR_OK);
     EXPECT_INT(feed(decoder, in.data, in.len, 4096, &out, NULL), WEIR_OK);
     EXPECT_INT(out.len, 2 * sizeof zeros);
+    wi_decoder_free(decoder);
+    wi_codings xz = {.len = 1, .list = {WI_CODING_XZ}};
+    wi_buf_clear(&in);
+    wi_buf_clear(&out);
+    append_xz(&in, zeros, sizeof zeros, 9); /* 64 MiB */
+    expect_failure("xz", in.data, in.len, WEIR_TOOLARGE, "xz: the data need a larger window");
+    REQUIRE(wi_decoder_new(&xz, WI_WINDOW_LOG_FILE, &decoder, NULL) == WEIR_OK);
+    EXPECT_INT(feed(decoder, in.data, in.len, 4096, &out, NULL), WEIR_OK);
+    EXPECT_INT(out.len, sizeof zeros);
     wi_decoder_free(decoder);
     wi_buf_fini(&in);
     wi_buf_fini(&out);
@@ -439,6 +490,8 @@ TEST(content_encodings)
     EXPECT_INT(codings.len, 0);
     EXPECT(strstr(err.text, "\"co\\x1B[m") != NULL);
     EXPECT(strchr(err.text, '\33') == NULL);
+    EXPECT_INT(wi_codings_add(&codings, "xz", 2, NULL), WEIR_UNSUPPORTED); /* of files only */
+    EXPECT_INT(wi_codings_add(&codings, "bzip2", 5, NULL), WEIR_UNSUPPORTED);
     EXPECT_INT(wi_codings_add(&codings, "gzi", 3, NULL), WEIR_UNSUPPORTED);
     EXPECT_INT(wi_codings_add(&codings, "gzipp", 5, NULL), WEIR_UNSUPPORTED);
     EXPECT_INT(wi_codings_add(&codings, "br,br", 5, NULL), WEIR_OK);
@@ -456,6 +509,11 @@ static weir_status make_and_free(void)
     wi_decoder *decoder = NULL;
     weir_status status = wi_decoder_new(&codings, WI_WINDOW_LOG_HTTP, &decoder, NULL);
     wi_decoder_free(decoder);
+    codings = (wi_codings){.len = 2, .list = {WI_CODING_XZ, WI_CODING_BZIP2}};
+    decoder = NULL;
+    if (!status)
+        status = wi_decoder_new(&codings, WI_WINDOW_LOG_FILE, &decoder, NULL);
+    wi_decoder_free(decoder);
     return status;
 }
 
@@ -466,7 +524,8 @@ TEST(making_one_survives_lack_of_memory)
 
 TESTS(CASE(whole_and_in_pieces), CASE(large_and_hard_to_compress), CASE(cut_anywhere),
       CASE(damaged_anywhere), CASE(what_is_none), CASE(a_failure_stays), CASE(what_follows_the_end),
-      CASE(a_window_that_is_too_large), CASE(a_bomb_in_constant_memory), CASE(codings_are_chained),
-      CASE(a_cut_below_another_coding), CASE(a_bomb_of_padding), CASE(content_encodings),
+      CASE(padding_of_xz_comes_by_fours), CASE(a_window_that_is_too_large),
+      CASE(a_bomb_in_constant_memory), CASE(codings_are_chained), CASE(a_cut_below_another_coding),
+      CASE(a_bomb_of_padding), CASE(content_encodings),
       CASE(a_frame_that_seems_to_begin_in_a_header), CASE(the_first_of_two_faults),
       CASE(just_too_much_padding), CASE(making_one_survives_lack_of_memory))

@@ -130,6 +130,38 @@ TEST(zstd_is_read_with_all_its_frames)
     folder_end();
 }
 
+TEST(xz_and_bzip2_are_read_with_all_their_streams)
+{
+    REQUIRE(folder_begin());
+    wi_buf bytes = WI_BUF_INIT;
+    append_xz(&bytes, "one ", 4, 6);
+    append_xz(&bytes, "", 0, 6);
+    wi_buf_append(&bytes, "\0\0\0\0", 4);
+    append_xz(&bytes, "two", 3, 9);
+    put_file(in_folder("data"), bytes.data, bytes.len);
+    expect_text(in_folder("data"), "one two");
+    wi_buf_puts(&bytes, "some garbage");
+    put_file(in_folder("data"), bytes.data, bytes.len);
+    expect_failure(in_folder("data"), WEIR_INVALID, "is damaged: xz:");
+    wi_buf_clear(&bytes);
+    append_bzip2(&bytes, "", 0);
+    append_bzip2(&bytes, "one ", 4);
+    append_bzip2(&bytes, "two", 3);
+    put_file(in_folder("data"), bytes.data, bytes.len);
+    expect_text(in_folder("data"), "one two");
+    put_file(in_folder("data"), bytes.data + 14, bytes.len - 14);
+    expect_text(in_folder("data"), "one two");
+    wi_buf_puts(&bytes, "garbage");
+    put_file(in_folder("data"), bytes.data, bytes.len);
+    expect_failure(in_folder("data"), WEIR_INVALID, "is damaged: bzip2:");
+    put_file(in_folder("data"), "BZh0 and BZh9 are no archives\n", 30);
+    expect_text(in_folder("data"), "BZh0 and BZh9 are no archives\n");
+    put_file(in_folder("data"), "BZh9 is none either\n", 20);
+    expect_text(in_folder("data"), "BZh9 is none either\n");
+    wi_buf_fini(&bytes);
+    folder_end();
+}
+
 static void check_cut_and_damaged(const wi_buf *bytes, size_t magic)
 {
     for (size_t len = magic; len < bytes->len; len++) {
@@ -157,6 +189,12 @@ TEST(archives_cut_short_or_damaged_are_errors)
     wi_buf_clear(&bytes);
     append_zstd(&bytes, text, sizeof text, 0);
     check_cut_and_damaged(&bytes, 4);
+    wi_buf_clear(&bytes);
+    append_xz(&bytes, text, sizeof text, 6);
+    check_cut_and_damaged(&bytes, 6);
+    wi_buf_clear(&bytes);
+    append_bzip2(&bytes, text, sizeof text);
+    check_cut_and_damaged(&bytes, 10);
     wi_buf_fini(&bytes);
     folder_end();
 }
@@ -307,6 +345,7 @@ TEST(standard_input_is_read_from_where_it_stands)
 
 TESTS(CASE(reads_files_as_they_are), CASE(refuses_what_it_cannot_read),
       CASE(gzip_is_read_with_all_its_members), CASE(zstd_is_read_with_all_its_frames),
+      CASE(xz_and_bzip2_are_read_with_all_their_streams),
       CASE(archives_cut_short_or_damaged_are_errors),
       CASE(a_stream_without_end_is_decompressed_in_constant_memory),
       CASE(a_pipe_gives_what_is_there), CASE(an_interrupt_ends_a_blocked_read_and_all_later_ones),

@@ -21,6 +21,48 @@
 #include "item.h"
 
 typedef struct wi_lane wi_lane;
+typedef struct wi_hand wi_hand;
+struct wi_source_numbers;
+
+/*
+ * What a kind has instead of lanes and their calls if its work blocks: see crew.h. Its items are in
+ * pieces of work; `state` is what it keeps per hand.
+ */
+typedef struct wi_blocking {
+    /* Before the first hand begins. */
+    weir_status (*begin)(void *job, weir_error *err);
+
+    /* Has every `work` that waits return soon, and no more work be found. Any thread, more than
+     * once; does not block. Not before begin. */
+    void (*stop)(void *job);
+
+    /* On the hand's thread, before its first piece and after its last. */
+    weir_status (*open)(void *job, wi_hand *hand, void **state, weir_error *err);
+    void (*close)(void *state);
+
+    /* Does a piece of work. WEIR_OK: there may be more; WEIR_END: there is none, for any hand, nor
+     * will be; WEIR_CANCELLED: after stop; any other: the job cannot go on. */
+    weir_status (*work)(void *state, weir_error *err);
+
+    /* How many hands wait, inside `work`, for other hands and not for the world: more of them would
+     * be of no use. Any thread. May be NULL: none ever does. */
+    int (*idle)(const void *job);
+
+    /* How many items are known and whether they are all (total, read, taken, ended). Any thread,
+     * at any time. */
+    void (*numbers)(const void *job, struct wi_source_numbers *numbers);
+
+    /* The header of a CSV, borrowed: asked when the first row is to be written, and at the end.
+     * NULL: none is known. The collector's thread. */
+    wi_schema *(*header)(void *job);
+
+    /* What there is to say at the end, a line each, until NULL; as printable text in `out`. */
+    const char *(*note)(void *job, size_t i, wi_buf *out);
+
+    /* Names the next item for a plan ("12.5 KB /a/b") in `out`; WEIR_INVALID: the item would fail;
+     * WEIR_END: no more. After begin, instead of work. */
+    weir_status (*plan)(void *job, wi_buf *out, weir_error *err);
+} wi_blocking;
 
 typedef struct wi_kind {
     const char *name;       /* "fetch" */
@@ -80,6 +122,10 @@ typedef struct wi_kind {
 
     /* Frees `job`. */
     void (*free)(void *job);
+
+    /* A kind whose work blocks: of the above it has only name, descriptors, check, columns,
+     * optional_columns and free. NULL: it has lanes. */
+    const wi_blocking *blocking;
 } wi_kind;
 
 #endif

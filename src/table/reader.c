@@ -21,9 +21,9 @@ static bool has_suffix(const char *path, size_t len, const char *suffix)
 wi_format wi_format_of_path(const char *path)
 {
     size_t len = strlen(path);
-    if (has_suffix(path, len, ".gz"))
+    if (has_suffix(path, len, ".gz") || has_suffix(path, len, ".xz"))
         len -= 3;
-    else if (has_suffix(path, len, ".zst"))
+    else if (has_suffix(path, len, ".bz2") || has_suffix(path, len, ".zst"))
         len -= 4;
     if (has_suffix(path, len, ".csv"))
         return WI_FORMAT_CSV;

@@ -32,7 +32,8 @@ typedef enum wi_format {
     WI_FORMAT_LINES,
 } wi_format;
 
-/* By the file's suffix, with .gz and .zst passed over: csv, tsv, ndjson/jsonl/json; else lines. */
+/* By the file's suffix, with .gz, .zst, .xz and .bz2 passed over: csv, tsv, ndjson/jsonl/json; else
+ * lines. */
 wi_format wi_format_of_path(const char *path);
 
 typedef struct wi_reader wi_reader;

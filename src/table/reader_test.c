@@ -7,6 +7,8 @@ TEST(formats_go_by_suffix)
     EXPECT_INT(wi_format_of_path("ids.csv"), WI_FORMAT_CSV);
     EXPECT_INT(wi_format_of_path("dir.csv/IDS.CSV.gz"), WI_FORMAT_CSV);
     EXPECT_INT(wi_format_of_path("a.tsv.zst"), WI_FORMAT_TSV);
+    EXPECT_INT(wi_format_of_path("a.tsv.xz"), WI_FORMAT_TSV);
+    EXPECT_INT(wi_format_of_path("a.csv.bz2"), WI_FORMAT_CSV);
     EXPECT_INT(wi_format_of_path("a.ndjson"), WI_FORMAT_NDJSON);
     EXPECT_INT(wi_format_of_path("a.jsonl.gz"), WI_FORMAT_NDJSON);
     EXPECT_INT(wi_format_of_path("a.json"), WI_FORMAT_NDJSON);

@@ -1,7 +1,8 @@
 /*
  * fuzz_decoder.c: data of any bytes are decoded, cut short, damaged or too large, with a message,
  * and give the same whether they come whole or in small pieces. The first byte says which codings,
- * up to two, and the size of the pieces.
+ * up to two, and the size of the pieces; where it names one, the two bits of the second say whether
+ * it is xz (1) or bzip2 (2), or one of them after it (3, xz where it is odd).
  */
 #include "decoder.h"
 #include "fuzz.h"
@@ -66,6 +67,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wi_codings codings = {.len = 1, .list = {data[0] & 3, data[0] >> 2 & 3}};
     if (data[0] & 16)
         codings.len = 2;
+    else if ((data[0] >> 2 & 3) == 3)
+        codings = (wi_codings){.len = 2,
+                               .list = {data[0] & 3, data[0] & 1 ? WI_CODING_XZ : WI_CODING_BZIP2}};
+    else if (data[0] >> 2 & 3)
+        codings.list[0] = (data[0] >> 2 & 3) == 1 ? WI_CODING_XZ : WI_CODING_BZIP2;
     size_t step = (size_t)(data[0] >> 5) + 1;
     const char *in = (const char *)data + 1;
     outcome whole = decode(&codings, in, size - 1, size, PIECE);
