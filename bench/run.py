@@ -18,6 +18,7 @@ from pathlib import Path
 
 import measure_exec
 import measure_fetch
+import measure_scan
 import measure_tasks
 from common import HERE, OUT, PYTHON, TOOLS, WEIR, Bench, Failed, say
 
@@ -32,6 +33,13 @@ PARTS = {
     "exec": {
         "commands": measure_exec.commands,
         "one-command": measure_exec.one_command,
+    },
+    "scan": {
+        "warm": measure_scan.warm,
+        "cold": measure_scan.cold,
+        "slow": measure_scan.slow,
+        "archives": measure_scan.archives,
+        "large-file": measure_scan.memory,
     },
     "tasks": {
         "sleeps": measure_tasks.sleeps,
@@ -82,6 +90,9 @@ def machine():
         "wrk": first_line("wrk", "-v").split("[")[0].strip(),
         "GNU parallel": first_line("parallel", "--version").rpartition(" ")[2],
         "xargs": first_line("xargs", "--version").rpartition(" ")[2],
+        "ripgrep": first_line("rg", "--version").removeprefix("ripgrep "),
+        "GNU grep": first_line("grep", "--version").rpartition(" ")[2],
+        "DuckDB": first_line(str(PYTHON), "-c", "import duckdb; print(duckdb.__version__)"),
         "libuv": first_line("pkg-config", "--modversion", "libuv"),
     }
 
