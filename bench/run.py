@@ -107,7 +107,7 @@ def table(bench, rows, command):
         sign = "≥" if row.at_least else "≤"
         bound = "" if row.bound is None else f"{sign} {row.bound:g} {row.unit}"
         mark = {None: "", True: "pass", False: "**fail**"}[row.passed]
-        value = f"{number(row.value)} {row.unit}"
+        value = f"{number(row.value)} {row.unit}".rstrip()
         lines.append(f"| {row.benchmark} | {row.what} | {value} | {bound} | {mark} |")
     lines += [""] + [f"- {note}" for note in bench.notes] + [""] * bool(bench.notes)
     lines += [f"Medians of {bench.rounds} alternating rounds, `{command}`:", ""]

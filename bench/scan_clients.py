@@ -33,23 +33,21 @@ def grep(folder, expression):
     return run([*command, "-e", expression.regex, folder], from_lines, FOUND)
 
 
-def xargs(folder, expression, program="grep"):
+def xargs(folder, expression):
     """As many at once as there are cores; whole lines, or two would write into one."""
     script = (
         'LC_ALL=C find "$1" -type f -print0 | LC_ALL=C xargs -0 -n 500 -P "$2" '
-        f'{program} -nHE --line-buffered {" ".join(case(expression))} -e "$3"'
+        f'grep -nHE --line-buffered {" ".join(case(expression))} -e "$3"'
     )
-    tool(program)
     # 123: some grep has found nothing.
     command = ["sh", "-c", script, "sh", folder, CORES, expression.regex]
     return run(command, from_lines, FOUND, exits=(0, 123))
 
 
 def zgrep(folder, expression):
-    """zgrep takes --label, not --line-buffered, and one file at a time writes little."""
-    script = 'find "$1" -type f -print0 | xargs -0 -n 4 -P "$2" zgrep -nHE -e "$3"'
-    command = ["sh", "-c", script, "sh", folder, CORES, expression.regex]
-    return run(command, from_lines, FOUND, exits=(0, 123))
+    """One file after the other, as it is typed; two at once would write into each other's lines."""
+    command = [tool("zgrep"), "-nHE", *case(expression), "-e", expression.regex]
+    return run([*command, *sorted(folder.iterdir())], from_lines, FOUND)
 
 
 def threads(folder, expression, workers=CORES):
@@ -85,8 +83,10 @@ def run(command, parse, stdout=None, exits=(0,), own_time=False):
         raise Failed("not set up")
     FOUND.unlink(missing_ok=True)
     cost, output = measure(command, "-", stdout=stdout, exits=exits)
-    with open(FOUND, "rb") as found:
-        matches = sorted(map(parse, found.read().splitlines()))
+    try:
+        matches = sorted(map(parse, FOUND.read_bytes().splitlines()))
+    except (ValueError, KeyError, OSError) as error:
+        raise Failed(f"what it found cannot be read: {error}") from error
     seconds, used = cost["wall"], processor(cost)
     if own_time:
         report = json.loads(output)
