@@ -1,16 +1,15 @@
 /* cmd_fetch.c: weir fetch. Turns options into a job, stays with it, says what it came to. The
  * library checks what only it can know; here stands what belongs to a command line. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "weir/fetch.h"
 
 #include "commands.h"
 #include "job_args.h"
 #include "units.h"
+#include "whole_file.h"
 
 #define MAX_DATA ((size_t)64 << 20) /* of a body read from a file */
 
@@ -24,51 +23,11 @@ typedef struct fetch_args {
     const char *bearer_env;
 } fetch_args;
 
-/* Reads a file whole; `why` says what is wrong with it. */
-static char *read_whole(const char *path, size_t *len, char *why, size_t why_size)
-{
-    bool is_stdin = strcmp(path, "-") == 0;
-    FILE *in = is_stdin ? stdin : fopen(path, "rbe");
-    char *bytes = NULL;
-    size_t cap = 0, n;
-    *len = 0;
-    snprintf(why, why_size, "cannot be read");
-    if (!in) {
-        snprintf(why, why_size, "cannot be read: %s", strerror(errno));
-        return NULL;
-    }
-    do {
-        if (*len == cap) {
-            char *more = cap < MAX_DATA ? realloc(bytes, cap ? cap * 2 : 65536) : NULL;
-            if (!more) {
-                snprintf(why, why_size, "is too large; a body can have 64M");
-                goto failed;
-            }
-            bytes = more;
-            cap = cap ? cap * 2 : 65536;
-        }
-        n = fread(bytes + *len, 1, cap - *len, in);
-        *len += n;
-    } while (n > 0);
-    if (ferror(in)) {
-        snprintf(why, why_size, "cannot be read: %s", strerror(errno));
-        goto failed;
-    }
-    if (!is_stdin)
-        fclose(in);
-    return bytes;
-failed:
-    free(bytes);
-    if (!is_stdin)
-        fclose(in);
-    return NULL;
-}
-
 static bool set_body(fetch_args *args, const char *value, bool raw, char *why, size_t why_size)
 {
     char *data = NULL;
     size_t len = strlen(value);
-    if (value[0] == '@' && !(data = read_whole(value + 1, &len, why, why_size)))
+    if (value[0] == '@' && !(data = whole_file_read(value + 1, MAX_DATA, &len, why, why_size)))
         return false;
     free(args->data);
     args->data = data;

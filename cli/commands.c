@@ -8,7 +8,8 @@
 #include "term.h"
 
 const command *const commands[] = {
-    &cmd_fetch, &cmd_exec, &cmd_demo, &cmd_mock, &cmd_help, &cmd_completion, &cmd_version, NULL,
+    &cmd_fetch, &cmd_scan,       &cmd_exec,    &cmd_demo, &cmd_mock,
+    &cmd_help,  &cmd_completion, &cmd_version, NULL,
 };
 
 /* clang-format off */
@@ -28,17 +29,18 @@ static const command_example program_examples[] = {
      "weir fetch 'https://api.example.com/products/{1..200}' -o out.ndjson"},
     {"a command for each line of a file, eight at once, what it printed in a row",
      "weir exec -i videos.txt -j 8 -o out.ndjson -- ffprobe -of json {}"},
-    {"one request for each row of a file, a hundred a second",
-     "weir fetch -i ids.csv 'https://api.example.com/items/{id}' --rate 100/s"},
+    {"the lines that match, of all files below a folder, archives included",
+     "weir scan logs -e 'ERROR (?<code>[0-9]+)' -o errors.ndjson"},
     {"see what it does, on this machine", "weir demo"},
     {NULL, NULL},
 };
 
 static const command_section program_sections[] = {
-    {"Exit status", "  0    all is well\n"
-                    "  1    some items (requests, commands) failed, were cancelled or not started\n"
-                    "  2    the command could not run, or was not understood\n"
-                    "  130  Ctrl-C ended a run early (143: SIGTERM, 129: SIGHUP)"},
+    {"Exit status",
+     "  0    all is well\n"
+     "  1    some items (requests, files, commands) failed, were cancelled or not started\n"
+     "  2    the command could not run, or was not understood\n"
+     "  130  Ctrl-C ended a run early (143: SIGTERM, 129: SIGHUP)"},
     {NULL, NULL},
 };
 
@@ -46,8 +48,9 @@ const command program = {
     .name = "",
     .summary = "thousands of slow things in flight",
     .usage = "COMMAND [OPTION]...",
-    .about = "Weir does work that waits. It keeps thousands of requests or commands in flight on a "
-             "few threads, and turns what comes back into ordered rows. What takes a script two "
+    .about = "Weir does work that waits. It keeps thousands of requests, files or commands in "
+             "flight on a few threads, and turns what comes back into ordered rows. What takes a "
+             "script two "
              "hundred seconds, one answer after the other, takes as long as the slowest answer.",
     .options = program_options,
     .examples = program_examples,

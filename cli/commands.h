@@ -11,6 +11,7 @@ extern const command cmd_exec;
 extern const command cmd_fetch;
 extern const command cmd_help;
 extern const command cmd_mock;
+extern const command cmd_scan;
 extern const command cmd_version;
 
 extern const job_nouns fetch_nouns; /* of demo, too */

@@ -164,7 +164,7 @@ static void zsh_value(FILE *out, const option *o)
 
 static void zsh_option(FILE *out, const option *o)
 {
-    const char *many = o->kind == OPTION_LIST ? "*" : "";
+    const char *many = o->kind == OPTION_LIST || o->kind == OPTION_TIMES ? "*" : "";
     fprintf(out, "        '%s--%s%s[", many, o->name, o->arg ? "=" : "");
     put_zsh(out, o->help);
     fputc(']', out);

@@ -29,7 +29,7 @@ static void print_facts(FILE *out, const option *o)
             fprintf(out, "%s `%s`", i ? "," : "", o->choices[i]);
         fputc('.', out);
     }
-    if (o->kind == OPTION_LIST)
+    if (o->kind == OPTION_LIST || o->kind == OPTION_TIMES)
         fputs(" May be given several times.", out);
     if (o->negatable)
         fprintf(out, " `--no-%s` undoes it.", o->name);
@@ -64,6 +64,7 @@ static void print_commands(FILE *out, const term_style *style)
 void help_short(FILE *out, const command *cmd, const term_style *style)
 {
     char title[COMMAND_TITLE_SIZE], name[64];
+    int rare = 0;
     command_title(title, cmd);
     fprintf(out, "%s%s%s: %s\n%sUsage%s  %s %s\n", style->bold, title, style->reset, cmd->summary,
             style->bold, style->reset, title, cmd->usage);
@@ -77,10 +78,16 @@ void help_short(FILE *out, const command *cmd, const term_style *style)
             fprintf(out, "%s%s%s\n", style->bold, o->name, style->reset);
             continue;
         }
+        rare += o->rare;
+        if (o->rare)
+            continue;
         help_option_name(name, sizeof name, o, true);
         fprintf(out, "  %-*s %s\n", TEXT_COLUMN - 3, name, o->help);
     }
-    if (*cmd->name)
+    if (rare)
+        fprintf(out, "%sweir help %s%s says more, with examples and %d rarer options.\n",
+                style->bold, cmd->name, style->reset, rare);
+    else if (*cmd->name)
         fprintf(out, "%sweir help %s%s says more, with examples.\n", style->bold, cmd->name,
                 style->reset);
     else

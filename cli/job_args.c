@@ -68,6 +68,7 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
     summary s = {.nouns = telling->nouns,
                  .signal = r.signal,
                  .halt_after = args->options.halt_after,
+                 .found = args->options.in_flight == 0,
                  .output = args->options.output,
                  .errors = args->options.errors,
                  .save = telling->save};

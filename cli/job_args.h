@@ -47,10 +47,15 @@ extern const char *const job_progress_choices[];
              "line, and of plain lines the column is called line. gzip, zstd, xz and bzip2 are "     \
              "recognised. "                                                                        \
              "The input is read as it is needed, so it may be endless."},                          \
+    JOB_OPTION_INPUT_FORMAT,                                                                       \
+    {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, JOB_MAX_ROW,                           \
+     .help = "longest row accepted (default 16M)"}
+
+#define JOB_OPTION_INPUT_FORMAT                                                                    \
     {.name = "input-format", .arg = "FORMAT", .kind = OPTION_CHOICE, AT_JOB(input_format),         \
-     .choices = job_input_formats, .help = "as csv, tsv, ndjson or lines (default by suffix)"},    \
-    {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, AT_JOB(options.max_row), .min = 1024,  \
-     .max = INT64_C(1) << 30, .help = "longest row accepted (default 16M)"}
+     .choices = job_input_formats, .help = "as csv, tsv, ndjson or lines (default by suffix)"}
+
+#define JOB_MAX_ROW AT_JOB(options.max_row), .min = 1024, .max = INT64_C(1) << 30
 
 #define JOB_OPTIONS_OUTPUT                                                                         \
     {.name = "output", .letter = 'o', .arg = "FILE", .kind = OPTION_STRING,                        \
@@ -66,14 +71,20 @@ extern const char *const job_progress_choices[];
      .help = "rows as they finish, not in input order"}
 
 #define JOB_OPTIONS_PACE                                                                           \
+    JOB_OPTIONS_BOUNDS,                                                                            \
+    {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.lanes), .min = 1,           \
+     .max = 256, .help = "threads that do the work (default: processors)"},                        \
+    JOB_OPTIONS_HALT
+
+#define JOB_OPTIONS_BOUNDS                                                                         \
     {.name = "deadline", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(options.deadline),         \
      .min = UNITS_MS, .max = 365 * JOB_DAY, .help = "limit for the whole run",                     \
      .more = "What is in flight then is cancelled, and what has not begun is not started."},       \
     {.name = "memory", .arg = "SIZE", .kind = OPTION_SIZE, AT_JOB(options.memory), .min = 1 << 20, \
      .max = INT64_C(1) << 40, .help = "limit for all that is buffered (default 256M)",             \
-     .more = "When it is full, nothing begins until rows have been written."},                     \
-    {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.lanes), .min = 1,           \
-     .max = 256, .help = "threads that do the work (default: processors)"},                        \
+     .more = "When it is full, nothing begins until rows have been written."}
+
+#define JOB_OPTIONS_HALT                                                                           \
     {.name = "fail-fast", .kind = OPTION_FLAG, AT_JOB(fail_fast), .negatable = true,               \
      .help = "end the run with the first failure"},                                                \
     {.name = "halt-after", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.halt_after), .min = 1, \
@@ -109,12 +120,12 @@ extern const char *const job_progress_choices[];
             "The first Ctrl-C begins nothing new and finishes what is in flight; the second " \
             "cancels that too; the third ends the process where it stands."                   \
     }
-#define JOB_SECTION_EXIT                                                                \
-    {                                                                                   \
-        "Exit status", "  0    every item is ok, or the reader of the rows went away\n" \
-                       "  1    some failed, were cancelled or not started\n"            \
-                       "  2    the job could not run\n"                                 \
-                       "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"                      \
+#define JOB_SECTION_EXIT                                                        \
+    {                                                                           \
+        "Exit status", "  0    every item is ok, or no more rows were wanted\n" \
+                       "  1    some failed, were cancelled or not started\n"    \
+                       "  2    the job could not run\n"                         \
+                       "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"              \
     }
 
 /* Puts what was parsed where the library expects it. */

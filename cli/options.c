@@ -112,6 +112,17 @@ static const option *find_letter(const command *cmd, char letter)
     return NULL;
 }
 
+static bool is_flag(const option *o)
+{
+    return o->kind == OPTION_FLAG || o->kind == OPTION_TIMES;
+}
+
+static void set_flag(reading *r, const option *o, bool negated)
+{
+    int *target = (int *)(void *)(r->args + o->offset);
+    *target = o->kind == OPTION_TIMES ? *target + 1 : !negated;
+}
+
 /* The edits (insert, drop, replace, swap neighbours) between a and b, at most `most` + 1. */
 static size_t distance(const char *a, const char *b)
 {
@@ -315,13 +326,13 @@ static bool read_long(reading *r, int argc, char **argv, int *i, bool *help)
     if (!o)
         return unknown_long(r, text, len);
     char *value = text[len] == '=' ? text + len + 1 : NULL;
-    if (o->kind == OPTION_FLAG) {
+    if (is_flag(o)) {
         if (value)
             return refuse(r, "--%.*s takes no value", (int)len, text);
         if (o == &help_option)
             *help = true;
         else
-            *(int *)(void *)(r->args + o->offset) = !negated;
+            set_flag(r, o, negated);
         return true;
     }
     if (!value) {
@@ -343,8 +354,8 @@ static bool read_letters(reading *r, int argc, char **argv, int *i, bool *help)
         }
         if (o == &help_option) {
             *help = true;
-        } else if (o->kind == OPTION_FLAG) {
-            *(int *)(void *)(r->args + o->offset) = 1;
+        } else if (is_flag(o)) {
+            set_flag(r, o, false);
         } else if (text[1]) {
             return set_value(r, o, text + 1);
         } else if (*i + 1 < argc) {

@@ -44,6 +44,7 @@ typedef enum option_kind {
     OPTION_KIND_END,
     OPTION_KIND_GROUP,
     OPTION_FLAG,     /* int: 1, or 0 by --no-NAME if negatable */
+    OPTION_TIMES,    /* int: how often it was given; takes no value */
     OPTION_STRING,   /* const char * */
     OPTION_LIST,     /* string_list: each use appends */
     OPTION_COUNT,    /* int64_t */
@@ -79,6 +80,7 @@ typedef struct option {
     const char *const *choices; /* ends with NULL */
     option_call call;
     bool negatable; /* a flag with a --no-NAME */
+    bool rare;      /* not in the short help */
     bool secret;    /* the value is wiped from argv, and not repeated in errors */
 } option;
 

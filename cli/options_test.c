@@ -17,6 +17,7 @@ typedef struct nap_args {
     double errors;
     int loud;
     int fast;
+    int turns;
     int mode;
     const char *name;
     const char *password;
@@ -51,6 +52,7 @@ static const option nap_options[] = {
     {.name = "loud", .letter = 'L', .kind = OPTION_FLAG, AT(loud), .negatable = true,
      .help = "snore"},
     {.name = "fast", .letter = 'f', .kind = OPTION_FLAG, AT(fast), .help = "asleep"},
+    {.name = "turn", .letter = 'r', .kind = OPTION_TIMES, AT(turns), .help = "over"},
     {.name = "mode", .arg = "MODE", .kind = OPTION_CHOICE, AT(mode), .choices = modes,
      .help = "what kind"},
     {.name = "name", .letter = 'n', .alias = "call", .arg = "TEXT", .kind = OPTION_STRING,
@@ -105,6 +107,17 @@ static options_result read_words(const command *cmd, const char *const *list)
         EXPECT(READ(__VA_ARGS__) == OPTIONS_BAD); \
         EXPECT_STR(why, text);                    \
     } while (0)
+
+TEST(counts_how_often)
+{
+    EXPECT(READ("-rr", "--turn", "-fr") == OPTIONS_OK);
+    EXPECT_INT(got.turns, 4);
+    EXPECT_INT(got.fast, 1);
+    EXPECT(READ("--fast") == OPTIONS_OK);
+    EXPECT_INT(got.turns, 0);
+    EXPECT_REFUSED("--turn takes no value", "--turn=3");
+    EXPECT_REFUSED("unknown option \"--no-turn\"", "--no-turn");
+}
 
 TEST(takes_values_in_every_form)
 {
@@ -316,7 +329,8 @@ TEST(no_name_or_letter_stands_for_two_options)
                     printf("# %s: -%c\n", (*c)->name, o->letter);
             }
             EXPECT(o->kind == OPTION_KIND_GROUP || (o->help && o->letter != 'h'));
-            EXPECT((o->arg == NULL) == (o->kind == OPTION_FLAG || o->kind == OPTION_KIND_GROUP));
+            EXPECT((o->arg == NULL) == (o->kind == OPTION_FLAG || o->kind == OPTION_TIMES ||
+                                        o->kind == OPTION_KIND_GROUP));
         }
     }
 }
@@ -332,9 +346,9 @@ TEST(man_page_has_every_option)
     free(text);
 }
 
-TESTS(CASE(takes_values_in_every_form), CASE(takes_flags_alone_and_in_clusters),
-      CASE(keeps_lists_and_operands_in_order), CASE(counts_the_last_of_a_repeated_option),
-      CASE(asks_for_help_before_anything_else_is_wrong),
+TESTS(CASE(counts_how_often), CASE(takes_values_in_every_form),
+      CASE(takes_flags_alone_and_in_clusters), CASE(keeps_lists_and_operands_in_order),
+      CASE(counts_the_last_of_a_repeated_option), CASE(asks_for_help_before_anything_else_is_wrong),
       CASE(names_the_unknown_option_and_the_likely_one), CASE(says_what_a_value_should_be),
       CASE(takes_secrets_out_of_sight), CASE(takes_secret_operands_out_of_sight),
       CASE(refuses_operands_where_there_are_none), CASE(short_help_fits_a_screen),

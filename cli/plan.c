@@ -40,16 +40,17 @@ void plan_print(FILE *out, const weir_job_plan *p, const job_nouns *nouns, const
 {
     units_text a, b;
     print_items(out, p, nouns, style);
-    fprintf(out, "in flight    %s%s\n", p->limit_is_found ? "found while running, at most " : "",
-            units_count(&a, p->limit));
-    fprintf(out, "lanes        %s\n", units_count(&a, p->lanes));
+    fprintf(out, "%-12s %s%s\n", nouns->hands ? nouns->hands : "in flight",
+            p->limit_is_found ? "found while running, at most " : "", units_count(&a, p->limit));
+    if (!nouns->hands)
+        fprintf(out, "lanes        %s\n", units_count(&a, p->lanes));
     fprintf(out, "descriptors  %s needed, %s allowed\n", units_count(&a, p->descriptors_needed),
             units_count(&b, p->descriptors_allowed));
     if (p->rate > 0)
         fprintf(out, "rate         %s%s%s\nshortest     %s at that rate\n", units_rate(&a, p->rate),
                 nouns->server ? " to each " : "", nouns->server ? nouns->server : "",
                 units_time(&b, p->shortest));
-    else
+    else if (!nouns->hands)
         fputs("rate         not limited\n", out);
     print_file(out, "rows", files->output ? files->output : "-");
     if (files->errors)

@@ -89,7 +89,7 @@ static void print_equation(FILE *out, const job_nouns *nouns, const weir_job_sta
         print_term(out, &sign, s->not_started, style->yellow, "not started", style);
     }
     if (s->input == 0 && s->input_ended)
-        fputs(": the input is empty", out);
+        fputs(nouns->hands ? ": none was found" : ": the input is empty", out);
     fputc('\n', out);
 }
 
@@ -110,6 +110,7 @@ static void print_end(FILE *out, const summary *s, const term_style *style)
     const char *why = s->stats.end == WEIR_JOB_END_DEADLINE   ? "the deadline passed"
                       : s->stats.end == WEIR_JOB_END_FAILFAST ? failures(s, text, sizeof text)
                       : s->stats.end == WEIR_JOB_END_CLOSED   ? "the reader of the rows went away"
+                      : s->stats.end == WEIR_JOB_END_LIMIT    ? "no more rows were wanted (--limit)"
                       : s->stats.end == WEIR_JOB_END_STOPPED  ? ""
                                                               : NULL;
     if (!why)
@@ -117,7 +118,10 @@ static void print_end(FILE *out, const summary *s, const term_style *style)
     if (!*why && s->signal)
         why = signals_name(s->signal);
     fprintf(out, "%sstopped early%s%s%s%s\n", style->yellow, *why ? ": " : "", why,
-            s->stats.input_ended ? "" : "; the rest of the input was not read", style->reset);
+            s->stats.input_ended || s->stats.end == WEIR_JOB_END_LIMIT ? ""
+            : s->nouns->hands ? "; the rest was not looked for"
+                              : "; the rest of the input was not read",
+            style->reset);
 }
 
 static void print_reasons(FILE *out, const summary *s, const term_style *style, int width)
@@ -167,6 +171,26 @@ static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *
         fputc('\n', out);
 }
 
+/* The same of work that blocks, where being busy and waiting look alike. */
+static void print_work(FILE *out, const summary *s)
+{
+    units_text a;
+    const weir_job_stats *stats = &s->stats;
+    int64_t done = stats->ok + stats->failed;
+    if (stats->elapsed <= 0 || !done)
+        return;
+    if (stats->bytes)
+        fprintf(out, "%s %s in ", units_bytes(&a, stats->bytes), s->nouns->received);
+    fprintf(out, "%s", units_time(&a, stats->elapsed));
+    fprintf(out, ", %s", units_rate(&a, (double)done * 1e9 / (double)stats->elapsed));
+    if (stats->p99 > 0) {
+        fprintf(out, ", p50 %s", units_time(&a, stats->p50));
+        fprintf(out, ", p99 %s", units_time(&a, stats->p99));
+    }
+    fprintf(out, "\nat most %s %s at work%s\n", units_count(&a, stats->peak_in_flight),
+            s->nouns->hands, s->found ? ", found while running" : "");
+}
+
 static void print_details(FILE *out, const job_nouns *nouns, const weir_job_stats *s)
 {
     units_text a, b, rate;
@@ -199,8 +223,8 @@ static void print_places(FILE *out, const summary *s)
         const char *path;
     } places[] = {{"rows", s->output}, {"failed rows", s->errors}, {"bodies", s->save}};
     const weir_job_stats *stats = &s->stats;
-    if (stats->cancelled || stats->not_started || stats->end == WEIR_JOB_END_FAULT ||
-        !stats->input_ended)
+    bool whole = !stats->cancelled && !stats->not_started && stats->input_ended;
+    if (stats->end == WEIR_JOB_END_FAULT || !(whole || stats->end == WEIR_JOB_END_LIMIT))
         return; /* the files are not whole: what is left of them the job says in a note */
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!places[i].path || strcmp(places[i].path, "-") == 0)
@@ -217,8 +241,12 @@ void summary_print(FILE *out, const summary *s, const term_style *style, int wid
     print_end(out, s, style);
     print_equation(out, s->nouns, &s->stats, style);
     print_reasons(out, s, style, width);
-    print_overlap(out, &s->stats, style);
-    print_details(out, s->nouns, &s->stats);
+    if (s->nouns->hands) {
+        print_work(out, s);
+    } else {
+        print_overlap(out, &s->stats, style);
+        print_details(out, s->nouns, &s->stats);
+    }
     print_places(out, s);
 }
 
@@ -230,5 +258,7 @@ int summary_exit_code(weir_status status, const weir_job_stats *s, int signal)
         return 2;
     if (s->end == WEIR_JOB_END_STOPPED && signal)
         return 128 + signal;
+    if (s->end == WEIR_JOB_END_LIMIT)
+        return s->failed > 0;
     return s->failed || s->cancelled || s->not_started || s->end != WEIR_JOB_END_COMPLETE;
 }

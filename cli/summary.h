@@ -28,6 +28,7 @@ typedef struct summary {
     int64_t other_failures; /* and how many items they stand for */
     int signal;             /* that stopped the run, or 0 */
     int64_t halt_after;     /* the failure that ends a run, or 0 */
+    bool found;             /* how many were in flight was found while running */
     const char *output;     /* where the rows went; NULL: standard output */
     const char *errors;     /* where the failed ones went; NULL: the same */
     const char *save;       /* where the bodies went; NULL: nowhere else */
@@ -40,7 +41,7 @@ void summary_collect(summary *s, weir_job *job);
 void summary_print(FILE *out, const summary *s, const term_style *style, int width);
 
 /*
- * 0: every item is ok, or the reader of the output went away; 1: some are not; 2: the job could not
+ * 0: every item is ok, or no more rows were wanted; 1: some are not; 2: the job could not
  * go on (status is weir_job_wait's); 128 and the signal's number after a stop by one.
  */
 int summary_exit_code(weir_status status, const weir_job_stats *stats, int signal);

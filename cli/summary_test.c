@@ -9,6 +9,9 @@
 static const job_nouns requests = {"request", "requests", "sent", "received", "server", "servers"};
 static const job_nouns commands_run = {"command", "commands", "run", "printed", NULL, NULL};
 
+static const job_nouns files = {
+    .one = "file", .many = "files", .started = "read", .received = "read", .hands = "threads"};
+
 static char text[4096];
 
 static const char *printed(const summary *s, int width)
@@ -107,6 +110,29 @@ TEST(calls_things_by_their_names)
     EXPECT(!strstr(text, "request") && !strstr(text, "received"));
 }
 
+TEST(tells_of_threads_where_work_blocks)
+{
+    summary s = experiment();
+    s.nouns = &files;
+    s.found = true;
+    s.stats.ok = 199;
+    s.stats.failed = 1;
+    s.stats.peak_in_flight = 12;
+    s.stats.p50 = 80 * UNITS_US;
+    s.stats.p99 = 2100 * UNITS_US;
+    EXPECT_STR(printed(&s, 80), "200 files = 199 ok + 1 failed\n"
+                                "84.0 kB read in 1.02 s, 196/s, p50 80 us, p99 2.1 ms\n"
+                                "at most 12 threads at work, found while running\n"
+                                "rows in products.ndjson\n");
+    s.found = false;
+    s.stats.bytes = 0;
+    s.stats.p99 = 0;
+    printed(&s, 80);
+    EXPECT(strstr(text, "\n1.02 s, 196/s\nat most 12 threads at work\n"));
+    s = (summary){.nouns = &files, .stats = {.end = WEIR_JOB_END_COMPLETE, .input_ended = 1}};
+    EXPECT_STR(printed(&s, 80), "0 files: none was found\n");
+}
+
 TEST(says_how_it_was_stopped)
 {
     summary s = experiment();
@@ -124,6 +150,25 @@ TEST(says_how_it_was_stopped)
     EXPECT(strstr(printed(&s, 80), "stopped early: the first failure (--fail-fast)\n"));
     s.halt_after = 1000;
     EXPECT(strstr(printed(&s, 80), "stopped early: 1,000 failures (--halt-after)\n"));
+}
+
+TEST(takes_a_limit_for_a_good_end)
+{
+    summary s = experiment();
+    s.nouns = &files;
+    s.stats.end = WEIR_JOB_END_LIMIT;
+    s.stats.input_ended = 0;
+    s.stats.ok = 190;
+    s.stats.cancelled = 4;
+    s.stats.not_started = 6;
+    EXPECT(strstr(printed(&s, 0), "stopped early: no more rows were wanted (--limit)\n"
+                                  "200 files = 190 ok + 4 cancelled + 6 not started\n"));
+    EXPECT(strstr(text, "\nrows in products.ndjson\n"));
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s.stats, 0), 0);
+    s.stats.failed = 1;
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s.stats, 0), 1);
+    s.stats.end = WEIR_JOB_END_STOPPED;
+    EXPECT(strstr(printed(&s, 0), "; the rest was not looked for\n"));
 }
 
 TEST(cuts_long_examples_to_the_terminal)
@@ -166,5 +211,6 @@ TEST(keeps_the_exit_codes)
 
 TESTS(CASE(tells_a_good_run), CASE(accounts_for_every_item_and_reason),
       CASE(leaves_out_what_did_not_happen), CASE(calls_things_by_their_names),
-      CASE(says_how_it_was_stopped), CASE(cuts_long_examples_to_the_terminal), CASE(escapes_paths),
-      CASE(keeps_the_exit_codes))
+      CASE(tells_of_threads_where_work_blocks), CASE(says_how_it_was_stopped),
+      CASE(takes_a_limit_for_a_good_end), CASE(cuts_long_examples_to_the_terminal),
+      CASE(escapes_paths), CASE(keeps_the_exit_codes))

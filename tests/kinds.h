@@ -270,7 +270,7 @@ static inline int kinds_run(int argc, char **argv, const kind_case *cases, int n
                        chosen ? cases[i].why : "not chosen");
                 continue;
             }
-            atomic_store(&test_failures, 0);
+            test_begin(name);
             scratch_open();
             cases[i].run();
             scratch_close();

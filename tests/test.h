@@ -10,16 +10,29 @@
  *
  * A failed expectation is printed with its place and values, and the test goes on: no longjmp, so
  * expectations are safe on any thread and any stack. REQUIRE returns from the current function when
- * it fails. With arguments, only the tests named run.
+ * it fails. With arguments, only the tests named run. One that hangs ends the program, and is
+ * named.
  */
 #ifndef WEIR_TEST_H
 #define WEIR_TEST_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Of one test. More than any has taken on the busiest machine, and less than the program may take
+ * before it is killed from outside, where nobody would learn which test hung. */
+#ifndef TEST_SECONDS
+#define TEST_SECONDS 100
+#endif
+
+static int test_seconds = TEST_SECONDS;
 
 typedef struct test_case {
     const char *name;
@@ -95,6 +108,39 @@ static inline bool test_chosen(int argc, char **argv, const char *name)
     return argc < 2;
 }
 
+static char test_running[128];
+
+static inline void test_hangs(int signal)
+{
+    static const char says[] = " hangs: it was given up\n";
+    (void)signal;
+    if (write(STDERR_FILENO, test_running, strlen(test_running)) < 0 ||
+        write(STDERR_FILENO, says, sizeof says - 1) < 0)
+        _exit(1);
+    abort();
+}
+
+/*
+ * From here on the test of that name runs. Its time is up with a signal of those that a program
+ * raises itself: others the thread sanitizer holds back from a thread that spins or waits for a
+ * lock. A child of fork has no such timer until it begins a test.
+ */
+static inline void test_begin(const char *name)
+{
+    static timer_t timer;
+    static pid_t owner; /* of the timer */
+    snprintf(test_running, sizeof test_running, "%s", name);
+    atomic_store(&test_failures, 0);
+    struct sigaction action = {.sa_handler = test_hangs};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTRAP};
+    if (owner != getpid() && sigaction(SIGTRAP, &action, NULL) == 0 &&
+        timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+        owner = getpid();
+    struct itimerspec span = {.it_value.tv_sec = test_seconds};
+    if (owner == getpid())
+        timer_settime(timer, 0, &span, NULL);
+}
+
 static inline int test_run_all(int argc, char **argv, const test_case *cases, int n)
 {
     int failed_cases = 0;
@@ -105,7 +151,7 @@ static inline int test_run_all(int argc, char **argv, const test_case *cases, in
             printf("ok %d - %s # SKIP not chosen\n", i + 1, cases[i].name);
             continue;
         }
-        atomic_store(&test_failures, 0);
+        test_begin(cases[i].name);
         cases[i].run();
         bool ok = atomic_load(&test_failures) == 0;
         failed_cases += !ok;

@@ -2,8 +2,8 @@
  * weir/job.h: a job runs one operation over many items and writes one row for each.
  *
  * A job is made by its kind (weir_fetch_new), started once, waited for, and freed. Its work happens
- * on threads of its own: one that reads the input, one or more lanes that keep the items in flight,
- * one that writes. Signals are left to the program: those threads block all of them.
+ * on threads of its own: one that reads the input, one or more lanes that keep the items in flight
+ * (or hands, each at one item, with one thread that oversees them), one that writes. Signals are left to the program: those threads block all of them.
  */
 #ifndef WEIR_JOB_H
 #define WEIR_JOB_H
@@ -72,6 +72,7 @@ typedef enum weir_job_end {
     WEIR_JOB_END_DEADLINE, /* the deadline of the run passed */
     WEIR_JOB_END_FAILFAST, /* halt_after items failed */
     WEIR_JOB_END_CLOSED,   /* the reader of the output went away (a broken pipe) */
+    WEIR_JOB_END_LIMIT,    /* as many rows as were wanted are written (weir_scan_options.limit) */
     WEIR_JOB_END_FAULT     /* the job could not go on: weir_job_wait returns why */
 } weir_job_end;
 

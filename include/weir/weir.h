@@ -18,6 +18,7 @@
 #include "weir/job.h"
 #include "weir/map.h"
 #include "weir/options.h"
+#include "weir/scan.h"
 #include "weir/version.h"
 #include "weir/wait.h"
 

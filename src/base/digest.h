@@ -17,6 +17,7 @@ enum { WI_DIGEST_TEXT = 65 }; /* hexadecimal, with its NUL */
 
 typedef struct wi_digest wi_digest;
 
+/* WEIR_UNSUPPORTED: SHA-256, where there is no libcrypto. */
 weir_status wi_digest_new(wi_digest_kind kind, wi_digest **out, weir_error *err);
 void wi_digest_free(wi_digest *digest); /* NULL is fine */
 

@@ -71,7 +71,10 @@ void wi_json_append_unescaped(wi_buf *out, const char *text, size_t len);
  */
 void wi_json_append_escaped(wi_buf *out, const char *text, size_t len);
 
-/* The same with the quotes around it. */
+/* The same, if the bytes are text: valid UTF-8 without NUL. If not, out stays as it was: false. */
+bool wi_json_append_text(wi_buf *out, const char *bytes, size_t len);
+
+/* wi_json_append_escaped with the quotes around it. */
 void wi_json_append_string(wi_buf *out, const char *text, size_t len);
 
 /*

@@ -92,15 +92,15 @@ static const char *find_plain(const wi_needle *needle, const char *p, const char
     return NULL;
 }
 
-/* The first of the starts in the mask, counted from p, at which the text is. */
-static inline const char *verify(const wi_needle *needle, const char *p, uint32_t mask)
+/* The first of the starts in the mask, counted from p, at which the text is; -1: none. */
+static inline int verify(const wi_needle *needle, const char *p, uint32_t mask)
 {
     for (; mask; mask &= mask - 1) {
-        const char *start = p + __builtin_ctz(mask);
-        if (same(needle, start))
+        int start = __builtin_ctz(mask);
+        if (same(needle, p + start))
             return start;
     }
-    return NULL;
+    return -1;
 }
 
 #ifdef __x86_64__
@@ -119,9 +119,9 @@ static const char *find_sse2(const wi_needle *needle, const char *p, const char 
 {
     for (; last - p >= 15; p += 16) {
         uint32_t mask = step_sse2(needle, p);
-        const char *found = mask ? verify(needle, p, mask) : NULL;
-        if (found)
-            return found;
+        int found = mask ? verify(needle, p, mask) : -1;
+        if (found >= 0)
+            return p + found;
     }
     return p <= last ? find_plain(needle, p, last) : NULL;
 }
@@ -141,9 +141,9 @@ __attribute__((target("avx2"))) static const char *find_avx2(const wi_needle *ne
         a = _mm256_cmpeq_epi8(_mm256_or_si256(a, fold_first), first);
         b = _mm256_cmpeq_epi8(_mm256_or_si256(b, fold_second), second);
         uint32_t mask = (uint32_t)_mm256_movemask_epi8(_mm256_and_si256(a, b));
-        const char *found = mask ? verify(needle, p, mask) : NULL;
-        if (found)
-            return found;
+        int found = mask ? verify(needle, p, mask) : -1;
+        if (found >= 0)
+            return p + found;
     }
     return p <= last ? find_sse2(needle, p, last) : NULL;
 }

@@ -56,6 +56,16 @@ size_t wi_utf8_valid_prefix(const char *bytes, size_t len)
     return len;
 }
 
+size_t wi_utf8_length(const char *bytes, size_t left)
+{
+    return utf8_length((const unsigned char *)bytes, left);
+}
+
+bool wi_text_is(const char *bytes, size_t len)
+{
+    return wi_utf8_valid_prefix(bytes, len) == len && !(len && memchr(bytes, '\0', len));
+}
+
 void wi_utf8_append_lossy(wi_buf *out, const char *bytes, size_t len)
 {
     for (;;) {

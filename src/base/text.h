@@ -12,8 +12,15 @@
 
 #include "buf.h"
 
+/* The length of the character that the bytes begin with; 0: they begin with none. At least one is
+ * left. */
+size_t wi_utf8_length(const char *bytes, size_t left);
+
 /* The length of the longest prefix that is valid UTF-8 (RFC 3629); len if all of it is. */
 size_t wi_utf8_valid_prefix(const char *bytes, size_t len);
+
+/* Is it text: valid UTF-8 without NUL? */
+bool wi_text_is(const char *bytes, size_t len);
 
 /* Appends bytes with every invalid UTF-8 byte replaced by U+FFFD. */
 void wi_utf8_append_lossy(wi_buf *out, const char *bytes, size_t len);

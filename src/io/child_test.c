@@ -180,11 +180,6 @@ TEST(it_survives_lack_of_memory)
     EXPECT(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(110); /* a test that hangs has failed */
-}
-
 TESTS(CASE(it_stands_still_until_there_is_room), CASE(it_may_end_while_its_output_waits),
       CASE(grace_does_not_run_while_we_are_the_slow_ones),
       CASE(it_can_be_cancelled_while_its_output_waits), CASE(it_survives_lack_of_memory))

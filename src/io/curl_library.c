@@ -3,11 +3,24 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdint.h>
 
 static wi_curl library;
 static weir_error failure;
 static weir_status loaded;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/*
+ * OpenSSL takes itself down at exit, under the feet of threads that a program leaves inside a wait:
+ * some of them would crash it. It is asked not to, before anybody else sets it up.
+ */
+static void keep_until_the_end(void *handle)
+{
+    static const uint64_t no_atexit = 0x00080000; /* OPENSSL_INIT_NO_ATEXIT */
+    int (*init_crypto)(uint64_t options, const void *settings);
+    if ((*(void **)&init_crypto = dlsym(handle, "OPENSSL_init_crypto")))
+        init_crypto(no_atexit, NULL);
+}
 
 static void load(void)
 {
@@ -24,6 +37,7 @@ static void load(void)
     }
     WI_CURL_FUNCTIONS(FIND)
 #undef FIND
+    keep_until_the_end(handle);
     if (found.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         loaded = wi_fail(&failure, WEIR_UNSUPPORTED, "libcurl could not be initialised");
         return;

@@ -48,7 +48,8 @@ struct wi_decoder {
     bool begun;         /* xz: a stream, rather than the padding behind one */
     bool ended;         /* at least one stream has come to its end */
     bool full;          /* the last output was filled: there may be more where it came from */
-    bool failed;        /* for good */
+    bool failed;        /* for good, */
+    weir_error why;     /* as is told when what was made before has been given */
     bool settled;       /* deflate: it is known which of the two it is, */
     unsigned char head; /* which takes two bytes; this was the first */
     z_stream z;         /* gzip, deflate */
@@ -194,8 +195,17 @@ weir_status wi_decoder_new(const wi_codings *codings, int window_log, wi_decoder
     return WEIR_OK;
 }
 
+static weir_status fail_again(const wi_decoder *d, weir_error *err)
+{
+    if (err)
+        *err = d->why;
+    return d->why.status;
+}
+
 weir_status wi_decoder_finish(const wi_decoder *decoder, weir_error *err)
 {
+    if (decoder->failed)
+        return fail_again(decoder, err);
     for (const wi_decoder *d = decoder; d; d = d->source)
         if (d->inside)
             return wi_fail(err, WEIR_TRUNCATED, "%s: the data are cut short", names[d->coding]);
@@ -528,14 +538,11 @@ weir_status wi_decoder_decode(wi_decoder *d, const char *in, size_t len, size_t 
 {
     reading from = {in, len, 0};
     writing to = {out, size, 0};
-    if (d->failed)
-        return fail_damaged(d, "the data were found to be damaged before", err);
-    weir_status status = run_chain(d, &from, &to, err);
-    if (status) {
-        d->failed = true;
-        return status;
-    }
-    *consumed = from.at;
+    if (!d->failed)
+        d->failed = run_chain(d, &from, &to, &d->why) != WEIR_OK;
+    if (d->failed && to.at == 0)
+        return fail_again(d, err);
+    *consumed = d->failed ? len : from.at;
     *produced = to.at;
     return WEIR_OK;
 }

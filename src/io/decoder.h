@@ -64,8 +64,9 @@ void wi_decoder_free(wi_decoder *decoder); /* NULL is fine */
 /*
  * Makes at most `size` bytes of what it can. If it makes fewer, all of `in` has been consumed and
  * nothing is held back; else there may be more, so call it again with what was not consumed, be it
- * nothing. After a failure it only fails. WEIR_INVALID: damaged; WEIR_TOOLARGE: the window. Texts
- * begin with the coding's name.
+ * nothing. What was made before something is found to be wrong is given first: then the next call
+ * fails, as wi_decoder_finish does, and all after it. WEIR_INVALID: damaged; WEIR_TOOLARGE: the
+ * window. Texts begin with the coding's name.
  */
 weir_status wi_decoder_decode(wi_decoder *decoder, const char *in, size_t len, size_t *consumed,
                               char *out, size_t size, size_t *produced, weir_error *err);

@@ -293,9 +293,4 @@ static inline void cancel_it(ask *a)
     EXPECT_INT(a->done, 0);
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(60); /* a test that hangs has failed */
-}
-
 #endif

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "decoder.h"
+#include "archive.h"
 
 enum { RAW_SIZE = 128 * 1024 };
 
@@ -27,14 +27,13 @@ struct wi_input {
     bool regular; /* a regular file is always ready: no need to ask */
     atomic_int_least64_t position;
     int64_t size;
-    bool detected; /* whether there is a decoder is decided */
+    bool detected; /* whether it is an archive is decided */
     bool file_ended;
-    wi_coding coding;
-    wi_decoder *decoder;
-    size_t at; /* raw[at..len): read from the file and not yet used */
-    size_t len;
+    wi_archive archive;
     char raw[RAW_SIZE];
 };
+
+static weir_status read_file(void *arg, char *dst, size_t size, size_t *n, weir_error *err);
 
 /* ---- opening ---- */
 
@@ -66,6 +65,13 @@ static weir_status open_files(wi_input *input, const char *path, weir_error *err
     input->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (input->fd < 0)
         return wi_fail_errno(err, errno, "cannot open %s", path);
+    input->archive = (wi_archive){
+        .read = read_file,
+        .arg = input,
+        .name = input->name,
+        .raw = input->raw,
+        .size = RAW_SIZE,
+    };
     weir_status status = examine(input, err); /* first: a closed descriptor 0 may come to be wake */
     if (status)
         return status;
@@ -93,7 +99,7 @@ void wi_input_close(wi_input *input)
 {
     if (!input)
         return;
-    wi_decoder_free(input->decoder);
+    wi_archive_end(&input->archive);
     if (input->fd > STDIN_FILENO)
         close(input->fd);
     if (input->wake >= 0)
@@ -140,8 +146,9 @@ static weir_status wait_readable(wi_input *input, weir_error *err)
 }
 
 /* At least one byte, or *n is 0 at the end of the file. */
-static weir_status read_file(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
+static weir_status read_file(void *arg, char *dst, size_t size, size_t *n, weir_error *err)
 {
+    wi_input *input = arg;
     for (;;) {
         weir_status status = wait_readable(input, err);
         if (status)
@@ -158,129 +165,49 @@ static weir_status read_file(wi_input *input, char *dst, size_t size, size_t *n,
     }
 }
 
-/* Adds to what is in raw, which is not full; *n is 0 at the end of the file. */
-static weir_status fill(wi_input *input, size_t *n, weir_error *err)
-{
-    if (input->at == input->len)
-        input->at = input->len = 0;
-    weir_status status = read_file(input, input->raw + input->len, RAW_SIZE - input->len, n, err);
-    if (!status)
-        input->len += *n;
-    return status;
-}
-
 /* ---- what they are coded in ---- */
 
-typedef struct magic {
-    wi_coding coding;
-    size_t len;
-    const char *bytes;
-} magic;
-
-static const magic magics[] = {
-    {WI_CODING_GZIP, 2, "\x1F\x8B"},
-    {WI_CODING_ZSTD, 4, "\x28\xB5\x2F\xFD"},
-    {WI_CODING_ZSTD, 4, "\x50\x2A\x4D\x18"}, /* a skippable frame, of sixteen kinds */
-    {WI_CODING_XZ, 6, "\xFD\x37zXZ\0"},
-    {WI_CODING_BZIP2, 10, "BZh91AY&SY"},       /* of any level; then a block, */
-    {WI_CODING_BZIP2, 10, "BZh9\x17rE8P\x90"}, /* or the end at once */
-};
-
-static bool agrees(const magic *m, const char *bytes, size_t i)
-{
-    if (m->coding == WI_CODING_BZIP2 && i == 3)
-        return bytes[i] >= '1' && bytes[i] <= '9';
-    unsigned mask = i == 0 && m->bytes[0] == 0x50 ? 0xF0 : 0xFF;
-    return ((unsigned char)bytes[i] & mask) == (unsigned char)m->bytes[i];
-}
-
-typedef enum guess { NONE, PERHAPS, CODED } guess;
-
-/* PERHAPS: more bytes are needed to know. */
-static guess coding_of(const char *bytes, size_t len, wi_coding *coding)
-{
-    guess found = NONE;
-    for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
-        size_t n = len < magics[i].len ? len : magics[i].len;
-        size_t same = 0;
-        while (same < n && agrees(&magics[i], bytes, same))
-            same++;
-        if (same == magics[i].len) {
-            *coding = magics[i].coding;
-            return CODED;
-        }
-        if (same == n)
-            found = PERHAPS;
-    }
-    return found;
-}
-
+/* Reads until it is known what the file is. */
 static weir_status detect(wi_input *input, weir_error *err)
 {
-    guess found;
-    while ((found = coding_of(input->raw, input->len, &input->coding)) == PERHAPS) {
+    wi_archive *archive = &input->archive;
+    wi_archive_guess found;
+    wi_coding coding;
+    while ((found = wi_archive_guess_coding(archive->raw, archive->len, &coding)) ==
+           WI_ARCHIVE_PERHAPS) {
         size_t n = 0;
-        weir_status status = fill(input, &n, err);
+        weir_status status =
+            read_file(input, archive->raw + archive->len, archive->size - archive->len, &n, err);
         if (status)
             return status;
         if (!n)
             break;
+        archive->len += n;
     }
-    wi_codings codings = {.len = 1, .list = {input->coding}};
-    weir_status status = WEIR_OK;
-    if (found == CODED)
-        status = wi_decoder_new(&codings, WI_WINDOW_LOG_FILE, &input->decoder, err);
+    weir_status status = found == WI_ARCHIVE_IS ? wi_archive_begin(archive, coding, err) : WEIR_OK;
     input->detected = status == WEIR_OK;
     return status;
 }
 
-static weir_status fail_decoding(const wi_input *input, const weir_error *why, weir_error *err)
+void wi_input_no_decompress(wi_input *input)
 {
-    switch (why->status) {
-    case WEIR_NOMEM:
-        return wi_fail_nomem(err);
-    case WEIR_TRUNCATED:
-        return wi_fail(err, WEIR_TRUNCATED, "%s is cut short: its %s data end after %lld bytes",
-                       input->name, wi_coding_name(input->coding),
-                       (long long)wi_input_position(input));
-    case WEIR_INVALID:
-        return wi_fail(err, WEIR_INVALID, "%s is damaged: %s", input->name, why->text);
-    default:
-        return wi_fail(err, why->status, "cannot read %s: %s", input->name, why->text);
-    }
+    input->detected = true;
 }
 
-static weir_status read_decoded(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
+bool wi_input_is_archive(const wi_input *input)
 {
-    weir_error why;
-    for (;;) {
-        size_t used = 0;
-        size_t made = 0;
-        if (wi_decoder_decode(input->decoder, input->raw + input->at, input->len - input->at, &used,
-                              dst, size, &made, &why) != WEIR_OK)
-            return fail_decoding(input, &why, err);
-        input->at += used;
-        size_t more = 0;
-        weir_status status = made ? WEIR_OK : fill(input, &more, err);
-        if (status)
-            return status;
-        if (!made && !more && wi_decoder_finish(input->decoder, &why) != WEIR_OK)
-            return fail_decoding(input, &why, err);
-        if (made || !more) {
-            *n = made;
-            return WEIR_OK;
-        }
-    }
+    return input->archive.decoder != NULL;
 }
 
 static weir_status read_plain(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
 {
-    size_t left = input->len - input->at;
+    wi_archive *begin = &input->archive; /* which it is not, but what was read to know is there */
+    size_t left = begin->len - begin->at;
     if (!left)
         return read_file(input, dst, size, n, err);
     *n = left < size ? left : size;
-    memcpy(dst, input->raw + input->at, *n);
-    input->at += *n;
+    memcpy(dst, begin->raw + begin->at, *n);
+    begin->at += *n;
     return WEIR_OK;
 }
 
@@ -293,6 +220,6 @@ weir_status wi_input_read(wi_input *input, char *dst, size_t size, size_t *n, we
         if (status)
             return status;
     }
-    return input->decoder ? read_decoded(input, dst, size, n, err)
-                          : read_plain(input, dst, size, n, err);
+    return wi_input_is_archive(input) ? wi_archive_read(&input->archive, dst, size, n, err)
+                                      : read_plain(input, dst, size, n, err);
 }

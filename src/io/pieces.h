@@ -19,8 +19,9 @@
 typedef struct wi_pieces wi_pieces;
 
 typedef struct wi_pieces_options {
-    size_t max_line;    /* bytes; a longer one is WEIR_TOOLARGE */
+    size_t max_line;    /* bytes, at least 16; a longer one is WEIR_TOOLARGE */
     bool no_decompress; /* archives are what they are */
+    bool no_nul;        /* NUL bytes are not looked for: wi_pieces_nul knows of none */
 } wi_pieces_options;
 
 weir_status wi_pieces_new(const wi_pieces_options *options, wi_pieces **out, weir_error *err);
@@ -37,7 +38,8 @@ weir_status wi_pieces_begin_stream(wi_pieces *pieces, const char *path, weir_err
  * The next piece: whole lines, the last of which may lack its line feed at the end of the file. At
  * least one byte; valid until the next call. WEIR_END: no more. WEIR_TOOLARGE: a line is too long,
  * and nothing more comes of this file. WEIR_TRUNCATED, WEIR_INVALID, WEIR_IO: so ends an archive or
- * a file that is damaged; the lines before were given. Texts name the file.
+ * a file that is damaged; the lines before were given. After a failure comes WEIR_END. Texts name
+ * the file.
  */
 weir_status wi_pieces_next(wi_pieces *pieces, const char **bytes, size_t *len, weir_error *err);
 

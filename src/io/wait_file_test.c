@@ -233,11 +233,6 @@ TEST(reading_survives_lack_of_memory)
     place_torture_fiber(read_null, NULL);
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(100); /* a test that hangs has failed */
-}
-
 TESTS(CASE(files_come_whole), CASE(max_is_the_most_that_comes),
       CASE(files_of_the_kernel_come_whole), CASE(what_is_no_file_has_a_reason),
       CASE(a_growing_file_is_read_to_an_end), CASE(a_fifo_is_read_from_its_writer_to_its_end),

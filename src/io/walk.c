@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "walk_state.h"
 
 /* ---- making and freeing ---- */
@@ -409,20 +408,9 @@ static weir_status why_stopped(wi_walk *walk, weir_error *err)
     return walk->failure.status;
 }
 
-/* With the lock, which is given up meanwhile; for how many ns. */
-static int64_t wait_for_others(wi_walk *walk)
-{
-    int64_t begun = wi_clock_now(wi_clock_real());
-    atomic_fetch_add(&walk->waiting, 1);
-    pthread_cond_wait(&walk->changed, &walk->lock);
-    atomic_fetch_sub(&walk->waiting, 1);
-    return wi_clock_now(wi_clock_real()) - begun;
-}
-
 weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_error *err)
 {
     weir_status status = WEIR_OK;
-    int64_t waited = 0;
     pthread_mutex_lock(&walk->lock);
     for (;;) {
         if (atomic_load(&walk->stopped)) {
@@ -430,7 +418,6 @@ weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_e
             break;
         }
         if (take_ready(walk, max, batch)) {
-            batch->waited = waited;
             pass_on(walk);
             break;
         }
@@ -440,10 +427,17 @@ weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_e
             status = WEIR_END;
             break;
         }
-        waited += wait_for_others(walk);
+        atomic_fetch_add(&walk->waiting, 1);
+        pthread_cond_wait(&walk->changed, &walk->lock);
+        atomic_fetch_sub(&walk->waiting, 1);
     }
     pthread_mutex_unlock(&walk->lock);
     return status;
+}
+
+int wi_walk_waiting(const wi_walk *walk)
+{
+    return (int)atomic_load(&walk->waiting);
 }
 
 void wi_walk_release(wi_walk_batch *batch)

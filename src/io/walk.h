@@ -9,7 +9,8 @@
  * another thread.
  *
  * What is found, and how its path is written, is what ripgrep has under options of the same names:
- * regular files, none hidden or ignored; a root that is a file in any case. A root that does not
+ * regular files, none hidden or ignored; a root that is a file in any case, and "-", which stands
+ * for standard input and has the type of a pipe. A root that does not
  * exist as such and has a wildcard is a glob: all that matches it stands as if it had been named,
  * but hidden and ignored files are left out. Trouble with one path is an item, never an end.
  */
@@ -76,7 +77,6 @@ typedef struct wi_walk_batch {
     size_t folder_len;
     uint64_t first;  /* the number of the first item, counted from 0 in the order of being given */
     uint64_t number; /* of the batch, likewise */
-    int64_t waited;  /* ns that this call spent waiting for other callers */
     struct wi_walk_chunk *chunk;
 } wi_walk_batch;
 
@@ -91,6 +91,9 @@ void wi_walk_free(wi_walk *walk);
  * failed with, then and ever after.
  */
 weir_status wi_walk_next(wi_walk *walk, size_t max, wi_walk_batch *batch, weir_error *err);
+
+/* How many threads wait in wi_walk_next for what others may find. Any thread. */
+int wi_walk_waiting(const wi_walk *walk);
 
 /* Gives a batch back, of which nothing may be used after. Any thread. */
 void wi_walk_release(wi_walk_batch *batch);

@@ -159,6 +159,10 @@ weir_status wi_walk_look_at_root(wi_walk *walk, wi_walk_reader *reader, const ch
 {
     look l = {.walk = walk, .reader = reader, .path = path, .len = strlen(path), .err = err};
     struct stat st;
+    if (strcmp(path, "-") == 0) {
+        wi_walk_found stream = {.kind = WI_WALK_FILE, .type = DT_FIFO};
+        return only_itself(&l, &stream, NULL);
+    }
     if (wi_walk_stat_path(path, 0, &st) != 0) {
         int error = errno;
         if ((error == ENOENT || error == ENOTDIR) && strpbrk(path, "*?[{"))

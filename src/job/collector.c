@@ -1,5 +1,5 @@
-/* collector.c: see collector.h. Its invariant: an item is counted when, and only when, it leaves.
- */
+/* collector.c: see collector.h. Its invariant: an item is counted when, and only when, it leaves,
+ * by itself or in its portion. */
 #include "collector.h"
 
 #include <pthread.h>
@@ -8,10 +8,20 @@
 #include <string.h>
 
 #include "order.h"
+#include "portion.h"
 #include "thread.h"
+
+/* What there is to do with what arrives: items, or portions. */
+typedef struct arrivals {
+    uint64_t (*number)(const wi_list *node);
+    bool (*is_last)(const wi_list *node); /* of its number; NULL: always */
+    void (*leave)(wi_collector *collector, wi_list *node);
+    void (*drop)(wi_collector *collector, wi_list *node);
+} arrivals;
 
 struct wi_collector {
     wi_collector_options options;
+    const arrivals *arrivals;
     pthread_t thread;
     bool started;
     wi_order order;
@@ -20,7 +30,9 @@ struct wi_collector {
     wi_tally tally;
     _Atomic uint64_t next;
     _Atomic int64_t counts[4]; /* by wi_outcome */
-    atomic_size_t inside;      /* items put that have not left */
+    atomic_size_t inside;      /* of what was put, that which has not left */
+    atomic_size_t unseen;      /* ..., that which was not looked at */
+    int64_t rows;              /* written of portions, if there is a limit */
 
     pthread_mutex_t lock; /* the two below */
     wi_list inbox;
@@ -28,19 +40,7 @@ struct wi_collector {
     pthread_cond_t news;
 };
 
-weir_status wi_collector_new(const wi_collector_options *options, wi_collector **out,
-                             weir_error *err)
-{
-    wi_collector *collector = calloc(1, sizeof *collector);
-    if (!collector)
-        return wi_fail_nomem(err);
-    collector->options = *options;
-    wi_list_init(&collector->inbox);
-    pthread_mutex_init(&collector->lock, NULL);
-    pthread_cond_init(&collector->news, NULL);
-    *out = collector;
-    return WEIR_OK;
-}
+/* ---- items ---- */
 
 static void item_free(wi_collector *collector, wi_item *item)
 {
@@ -107,8 +107,14 @@ static void count_failure(wi_collector *collector, const wi_item *item)
         collector->options.failed(collector->options.arg);
 }
 
-static void take_leave(wi_collector *collector, wi_item *item)
+static uint64_t item_number(const wi_list *node)
 {
+    return wi_container_of(node, wi_item, node)->number;
+}
+
+static void item_leaves(wi_collector *collector, wi_list *node)
+{
+    wi_item *item = wi_container_of(node, wi_item, node);
     weir_error err;
     save(collector, item);
     bool has_row = item->outcome == WI_OUTCOME_OK || item->outcome == WI_OUTCOME_FAILED;
@@ -118,6 +124,126 @@ static void take_leave(wi_collector *collector, wi_item *item)
         count_failure(collector, item);
     atomic_fetch_add_explicit(&collector->counts[item->outcome], 1, memory_order_relaxed);
     item_free(collector, item);
+}
+
+static void item_drops(wi_collector *collector, wi_list *node)
+{
+    item_free(collector, wi_container_of(node, wi_item, node));
+}
+
+static const arrivals items = {.number = item_number, .leave = item_leaves, .drop = item_drops};
+
+/* ---- portions ---- */
+
+static uint64_t portion_number(const wi_list *node)
+{
+    return wi_container_of(node, wi_portion, node)->number;
+}
+
+static bool portion_is_last(const wi_list *node)
+{
+    return wi_container_of(node, wi_portion, node)->last;
+}
+
+static void portion_drops(wi_collector *collector, wi_list *node)
+{
+    wi_portion *portion = wi_container_of(node, wi_portion, node);
+    wi_budget_give(collector->options.budget, portion->charged);
+    wi_portion_free(portion);
+}
+
+static bool is_limited(const wi_collector *collector)
+{
+    return collector->options.limit && collector->rows >= collector->options.limit;
+}
+
+/* How many bytes of a portion's rows are to be written: up to the row that reaches the limit. */
+static size_t wanted(wi_collector *collector, const wi_portion *portion)
+{
+    if (!collector->options.limit)
+        return portion->rows.len;
+    int64_t left = collector->options.limit - collector->rows;
+    int64_t rows = (int64_t)(portion->row_ends.len / sizeof(size_t));
+    if (rows < left) {
+        collector->rows += rows;
+        return portion->rows.len;
+    }
+    size_t end;
+    memcpy(&end, portion->row_ends.data + (size_t)(left - 1) * sizeof end, sizeof end);
+    collector->rows += left;
+    return end;
+}
+
+static void write_portion(wi_collector *collector, const wi_portion *portion)
+{
+    const wi_collector_options *o = &collector->options;
+    weir_error err;
+    weir_status status = WEIR_OK;
+    if (collector->broken || is_limited(collector))
+        return;
+    if (wi_portion_is_damaged(portion))
+        status = wi_fail_nomem(&err);
+    if (status == WEIR_OK)
+        status =
+            wi_sink_write_rendered(o->rows, portion->rows.data, wanted(collector, portion), &err);
+    if (status == WEIR_OK && o->errors)
+        status = wi_sink_write_rendered(o->errors, portion->failed_rows.data,
+                                        portion->failed_rows.len, &err);
+    if (status != WEIR_OK)
+        break_off(collector, &err);
+    else if (is_limited(collector))
+        o->limited(o->arg);
+}
+
+static void count_failures(wi_collector *collector, const wi_portion *portion)
+{
+    const char *at = portion->failures.data;
+    for (int64_t i = 0; i < portion->failed && !portion->failures.failed; i++) {
+        const char *what = at + strlen(at) + 1;
+        size_t len = strlen(what);
+        wi_tally_add(&collector->tally, at, what, len);
+        at = what + len + 1;
+    }
+    int64_t halt = collector->options.halt_after, before = collector->failures;
+    collector->failures += portion->failed;
+    if (halt && before < halt && collector->failures >= halt)
+        collector->options.failed(collector->options.arg);
+}
+
+static void count(wi_collector *collector, wi_outcome outcome, int64_t n)
+{
+    atomic_fetch_add_explicit(&collector->counts[outcome], n, memory_order_relaxed);
+}
+
+/* What comes after the limit was reached has come in vain: its items count as cancelled. */
+static void portion_leaves(wi_collector *collector, wi_list *node)
+{
+    const wi_portion *portion = wi_container_of(node, wi_portion, node);
+    int64_t in_vain = 0;
+    if (is_limited(collector)) {
+        in_vain = portion->ok + portion->failed;
+    } else {
+        write_portion(collector, portion);
+        if (portion->failed)
+            count_failures(collector, portion);
+        count(collector, WI_OUTCOME_OK, portion->ok);
+        count(collector, WI_OUTCOME_FAILED, portion->failed);
+    }
+    count(collector, WI_OUTCOME_CANCELLED, portion->cancelled + in_vain);
+    count(collector, WI_OUTCOME_NOT_STARTED, portion->not_started);
+    portion_drops(collector, node);
+}
+
+static const arrivals portions = {.number = portion_number,
+                                  .is_last = portion_is_last,
+                                  .leave = portion_leaves,
+                                  .drop = portion_drops};
+
+/* ---- both ---- */
+
+static void take_leave(wi_collector *collector, wi_list *node)
+{
+    collector->arrivals->leave(collector, node);
     atomic_fetch_sub(&collector->inside, 1);
 }
 
@@ -133,60 +259,83 @@ static void flush(wi_collector *collector)
         break_off(collector, &err);
 }
 
-static void put_in_order(wi_collector *collector, wi_item *item)
+/* Where order is kept, a portion that others of its number follow is itself due. */
+static void put_in_order(wi_collector *collector, wi_list *node)
 {
+    const arrivals *kind = collector->arrivals;
     weir_error err;
-    if (wi_order_put(&collector->order, item->number, item))
+    if (kind->is_last && !kind->is_last(node)) {
+        take_leave(collector, node);
+        return;
+    }
+    if (wi_order_put(&collector->order, kind->number(node), node))
         return;
     wi_fail_nomem(&err);
     break_off(collector, &err);
-    take_leave(collector, item);
+    take_leave(collector, node);
 }
 
-static void process(wi_collector *collector, wi_list *items)
+static void process(wi_collector *collector, wi_list *things)
 {
     wi_list *node;
-    while ((node = wi_list_shift(items))) {
-        wi_item *item = wi_container_of(node, wi_item, node);
+    size_t seen = 0;
+    for (; (node = wi_list_shift(things)); seen++) {
         if (!collector->options.ordered)
-            take_leave(collector, item);
+            take_leave(collector, node);
         else
-            put_in_order(collector, item);
+            put_in_order(collector, node);
     }
-    wi_item *item;
-    while ((item = wi_order_take(&collector->order)))
-        take_leave(collector, item);
+    while ((node = wi_order_take(&collector->order)))
+        take_leave(collector, node);
     atomic_store(&collector->next, collector->order.next);
     flush(collector);
+    atomic_fetch_sub(&collector->unseen, seen);
     if (wi_budget_relieved(collector->options.budget))
         collector->options.relieved(collector->options.arg);
 }
 
-static bool wait_for_items(wi_collector *collector, wi_list *items)
+static bool wait_for_things(wi_collector *collector, wi_list *things)
 {
     pthread_mutex_lock(&collector->lock);
     while (wi_list_empty(&collector->inbox) && !collector->closed)
         pthread_cond_wait(&collector->news, &collector->lock);
-    wi_list_splice(items, &collector->inbox);
+    wi_list_splice(things, &collector->inbox);
     pthread_mutex_unlock(&collector->lock);
-    return !wi_list_empty(items);
+    return !wi_list_empty(things);
 }
 
 static void *collect(void *arg)
 {
     wi_collector *collector = arg;
-    wi_list items;
-    wi_list_init(&items);
-    while (wait_for_items(collector, &items))
-        process(collector, &items);
+    wi_list things;
+    wi_list_init(&things);
+    while (wait_for_things(collector, &things))
+        process(collector, &things);
     /* After a fault numbers may be missing: what came is still counted. */
-    wi_item *item;
-    while ((item = wi_order_take_any(&collector->order)))
-        take_leave(collector, item);
+    wi_list *node;
+    while ((node = wi_order_take_any(&collector->order)))
+        take_leave(collector, node);
     flush(collector);
     wi_tally_sort(&collector->tally);
     collector->options.ended(collector->options.arg);
     return NULL;
+}
+
+/* ---- life ---- */
+
+weir_status wi_collector_new(const wi_collector_options *options, wi_collector **out,
+                             weir_error *err)
+{
+    wi_collector *collector = calloc(1, sizeof *collector);
+    if (!collector)
+        return wi_fail_nomem(err);
+    collector->options = *options;
+    collector->arrivals = options->kind->blocking ? &portions : &items;
+    wi_list_init(&collector->inbox);
+    pthread_mutex_init(&collector->lock, NULL);
+    pthread_cond_init(&collector->news, NULL);
+    *out = collector;
+    return WEIR_OK;
 }
 
 weir_status wi_collector_start(wi_collector *collector, weir_error *err)
@@ -197,12 +346,13 @@ weir_status wi_collector_start(wi_collector *collector, weir_error *err)
     return status;
 }
 
-void wi_collector_put(wi_collector *collector, wi_list *items, size_t n)
+void wi_collector_put(wi_collector *collector, wi_list *things, size_t n)
 {
     atomic_fetch_add(&collector->inside, n);
+    atomic_fetch_add(&collector->unseen, n);
     pthread_mutex_lock(&collector->lock);
     bool was_empty = wi_list_empty(&collector->inbox);
-    wi_list_splice(&collector->inbox, items);
+    wi_list_splice(&collector->inbox, things);
     if (was_empty)
         pthread_cond_signal(&collector->news);
     pthread_mutex_unlock(&collector->lock);
@@ -211,6 +361,11 @@ void wi_collector_put(wi_collector *collector, wi_list *items, size_t n)
 bool wi_collector_is_idle(wi_collector *collector)
 {
     return atomic_load(&collector->inside) == 0;
+}
+
+bool wi_collector_has_caught_up(wi_collector *collector)
+{
+    return atomic_load(&collector->unseen) == 0;
 }
 
 uint64_t wi_collector_next(wi_collector *collector)
@@ -236,7 +391,7 @@ void wi_collector_free(wi_collector *collector)
     }
     wi_list *node;
     while ((node = wi_list_shift(&collector->inbox)))
-        item_free(collector, wi_container_of(node, wi_item, node));
+        collector->arrivals->drop(collector, node);
     wi_order_fini(&collector->order);
     pthread_cond_destroy(&collector->news);
     pthread_mutex_destroy(&collector->lock);

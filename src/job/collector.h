@@ -1,9 +1,10 @@
 /*
- * collector.h: where done items become rows, in order, counted once each.
+ * collector.h: where what is done becomes rows, in order, counted once each.
  *
- * A thread of its own takes finished items from all lanes, brings them into the order of the input
- * (unless that is not wanted), writes their rows, counts them and frees them. So disks are waited
- * for here and never in a lane.
+ * A thread of its own takes finished items from all lanes, or portions from all hands, brings them
+ * into the order of the input (unless that is not wanted), writes their rows, counts them and frees
+ * them. So outputs are waited for here and never in a lane or by a hand. A collector gets items or
+ * portions, as its kind has lanes or a crew, and never both.
  */
 #ifndef WI_COLLECTOR_H
 #define WI_COLLECTOR_H
@@ -22,14 +23,17 @@ typedef struct wi_collector wi_collector;
 
 typedef struct wi_collector_options {
     const wi_kind *kind;
-    const void *job;
+    void *job;
     wi_budget *budget;
     wi_sink *rows;
     wi_sink *errors; /* for the failed ones; NULL: with the others */
     bool ordered;
     int64_t halt_after;          /* so many failures end the run; 0: they do not */
+    int64_t limit;               /* of portions so many rows are written; 0: all. Their row_ends
+                                    say where it is reached */
     void (*relieved)(void *arg); /* there is memory again, or another item is awaited */
     void (*failed)(void *arg);   /* halt_after items have */
+    void (*limited)(void *arg);  /* limit rows are written: those that still come are not */
     void (*ended)(void *arg);    /* everything is written: the thread's last act */
     void (*fault)(void *arg, const weir_error *err); /* rows cannot be written (any more) */
     void *arg;
@@ -46,16 +50,23 @@ weir_status wi_collector_new(const wi_collector_options *options, wi_collector *
                              weir_error *err);
 weir_status wi_collector_start(wi_collector *collector, weir_error *err);
 
-/* Takes over n done items; the list is empty afterwards. Any thread. */
-void wi_collector_put(wi_collector *collector, wi_list *items, size_t n);
+/*
+ * Takes over n done items or portions; the list is empty afterwards. Any thread. Where order is
+ * kept, a portion that is not the last of its number may come only when that number is due next.
+ */
+void wi_collector_put(wi_collector *collector, wi_list *things, size_t n);
 
-/* Have all items that were put left? Any thread. */
+/* Has all that was put left? Any thread. */
 bool wi_collector_is_idle(wi_collector *collector);
 
-/* The number of the item whose row is due next. Any thread. */
+/* Has all that was put been looked at? What has not left then waits for its turn, and not for the
+ * collector. Any thread. */
+bool wi_collector_has_caught_up(wi_collector *collector);
+
+/* The number that is due next. Any thread. */
 uint64_t wi_collector_next(wi_collector *collector);
 
-/* No item comes any more: when all are written, `ended` is called and the thread ends. Any thread;
+/* Nothing comes any more: when all are written, `ended` is called and the thread ends. Any thread;
  * does not block. */
 void wi_collector_close(wi_collector *collector);
 

@@ -30,19 +30,24 @@ static bool minify(wi_buf *content)
     return true;
 }
 
-bool wi_content_classify(wi_buf *content, bool may_be_json, wi_cell_kind *kind)
+wi_cell_kind wi_content_kind(const char *bytes, size_t len, bool may_be_json, bool *minify)
 {
+    *minify = false;
     if (may_be_json) {
-        wi_json_result json = wi_json_check(content->data, content->len);
+        wi_json_result json = wi_json_check(bytes, len);
         if (json.type != WI_JSON_INVALID) {
-            *kind = json.type == WI_JSON_NULL ? WI_NULL : WI_JSON;
-            return !json.has_newline || minify(content);
+            *minify = json.has_newline;
+            return json.type == WI_JSON_NULL ? WI_NULL : WI_JSON;
         }
     }
-    bool is_text = wi_utf8_valid_prefix(content->data, content->len) == content->len &&
-                   !(content->len && memchr(content->data, '\0', content->len));
-    *kind = is_text ? WI_STRING : WI_BINARY;
-    return true;
+    return wi_text_is(bytes, len) ? WI_STRING : WI_BINARY;
+}
+
+bool wi_content_classify(wi_buf *content, bool may_be_json, wi_cell_kind *kind)
+{
+    bool has_newline;
+    *kind = wi_content_kind(content->data, content->len, may_be_json, &has_newline);
+    return !has_newline || minify(content);
 }
 
 void wi_content_put(wi_batch *batch, size_t column, size_t encoding, const wi_buf *content,

@@ -14,6 +14,9 @@
 /* Does it look like an object or an array? */
 bool wi_content_looks_structured(const wi_buf *content);
 
+/* What the bytes are, looked at but not touched. *minify: JSON that cannot stand in one line. */
+wi_cell_kind wi_content_kind(const char *bytes, size_t len, bool may_be_json, bool *minify);
+
 /*
  * Says what the bytes are; may_be_json: if they are valid JSON they are taken for that, and
  * minified if they have line breaks. False: no memory for it; *kind is valid all the same.

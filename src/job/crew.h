@@ -5,11 +5,13 @@
  * calls that block (wi_blocking in kind.h). Hands ask the kind for pieces of work until there are
  * none. How many hands there are is fixed, or found: as many as keep the processors busy while each
  * spends a part of its time waiting (P / (1 - waiting), by Little's law), no more than help
- * throughput.
+ * throughput. A foreman, a thread that sleeps most of the time, sees to that (crew_size.h), to the
+ * deadline, and to it that nothing lies about that a hand has ready.
  *
  * A crew hands portions to the collector, minds the memory budget, the order and the job's
  * stopping. Its invariant: every piece of work that a hand began has exactly one last portion,
- * whatever happens in between; and the hand whose number is due next never waits for memory.
+ * whatever happens in between; and the hand whose number is due next waits for memory only as long
+ * as the collector is about to give some back without it.
  */
 #ifndef WI_CREW_H
 #define WI_CREW_H
@@ -17,8 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "error.h"
 #include "portion.h"
+#include "works.h"
 
 typedef struct wi_crew wi_crew;
 typedef struct wi_hand wi_hand;
@@ -58,8 +60,27 @@ bool wi_hand_is_stopping(const wi_hand *hand);
 void wi_hand_item_begins(wi_hand *hand);
 void wi_hand_item_ended(wi_hand *hand, int64_t bytes);
 
-/* Of the time since the last piece of work so many ns went by waiting for other hands (in the
- * walk), not for the world: they say nothing of how many hands are of use. */
-void wi_hand_idled(wi_hand *hand, int64_t ns);
+/* ---- for the job ---- */
+
+weir_status wi_crew_new(const wi_works_options *options, wi_crew **out, weir_error *err);
+
+/* deadline_at: on the real clock; 0: none. `ended` follows, also if this fails. */
+weir_status wi_crew_start(wi_crew *crew, wi_collector *collector, int64_t deadline_at,
+                          weir_error *err);
+
+/* The job is to stop, as *stopping says. Any thread; does not block; may be called again, and
+ * before start. */
+void wi_crew_stop(wi_crew *crew);
+
+/* There is memory again, or another number is due. Any thread. */
+void wi_crew_relieve(wi_crew *crew);
+
+/* What a crew knows of in_flight, limit, peak, attempts, their durations and bytes. Any thread. */
+void wi_crew_stats(wi_crew *crew, weir_job_stats *stats);
+
+const wi_descriptors *wi_crew_descriptors(const wi_crew *crew);
+
+/* Waits for the foreman's end and frees. NULL is fine. */
+void wi_crew_free(wi_crew *crew);
 
 #endif

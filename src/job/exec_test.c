@@ -324,11 +324,6 @@ TEST(planning_survives_lack_of_memory)
     TORTURE(plan_once());
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(110); /* a test that hangs has failed */
-}
-
 TESTS(CASE(every_end_is_told), CASE(attempts_begin_anew), CASE(little_memory_is_enough),
       CASE(standing_still_is_not_the_commands_time), CASE(stopping_ends_what_stands_still),
       CASE(draining_lets_commands_finish), CASE(freeing_ends_all),

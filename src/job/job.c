@@ -1,7 +1,7 @@
 /*
  * job.c: see job.h and weir/job.h. Its invariant: once started, a job comes to its end by itself:
- * every lane reports its end once, the last one closes the collector, and the collector's last act
- * is to end the job. Whatever goes wrong on the way only makes that come sooner.
+ * its works report their end once, which closes the collector, and the collector's last act is to
+ * end the job. Whatever goes wrong on the way only makes that come sooner.
  */
 #include "job.h"
 
@@ -10,42 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector.h"
-#include "descriptors.h"
-#include "lane.h"
+#include "clock.h"
 #include "output.h"
-#include "plan.h"
 #include "sink.h"
-#include "thread.h"
+#include "works.h"
 
-enum {
-    MAX_NOTES = 8,
-    FOUND_LIMIT_MOST = 4096, /* as far as a limit is raised that nobody gave */
-    RETRY_RESERVE = 1000,    /* retries that are always granted */
-};
+enum { MAX_NOTES = 8 };
 
 struct weir_job {
     const wi_kind *kind;
     void *kind_job;
-    wi_source *source;
-    wi_gate *gate;
+    wi_works *works;
     wi_budget budget;
     wi_sink *rows;
     wi_sink *errors;
     wi_collector *collector;
-    wi_lane *lanes[WI_MAX_LANES];
-    int lanes_len;
-    wi_schema *first_schema;
     wi_format format;
     wi_job_options options; /* its strings are not kept */
-    wi_descriptors descriptors;
-    wi_retry_budget retry_budget;
-    pthread_mutex_t retry_lock;
     wi_plan plan;
 
-    atomic_int stopping;    /* 0, or 1 + weir_stop */
-    atomic_bool lanes_made; /* they may be poked */
-    atomic_int lanes_left;
+    atomic_int stopping; /* 0, or 1 + weir_stop */
     int64_t started_at;
 
     pthread_mutex_t lock; /* everything below */
@@ -90,15 +74,6 @@ const char *weir_job_note(weir_job *job, size_t i)
 
 /* ---- stopping ---- */
 
-/* A lane that is made later looks for itself. */
-static void poke_all(weir_job *job)
-{
-    if (!atomic_load(&job->lanes_made))
-        return;
-    for (int i = 0; i < job->lanes_len; i++)
-        wi_lane_poke(job->lanes[i]);
-}
-
 /* The first reason to end stays the reason, but for those that lose rows: an output that takes no
  * more, and a fault, which outdoes all others. */
 static void stop(weir_job *job, weir_stop how, weir_job_end end)
@@ -115,8 +90,7 @@ static void stop(weir_job *job, weir_stop how, weir_job_end end)
     int now = atomic_load(&job->stopping);
     while (now < wanted && !atomic_compare_exchange_weak(&job->stopping, &now, wanted))
         continue;
-    wi_source_stop(job->source);
-    poke_all(job);
+    wi_works_stop(job->works);
 }
 
 void weir_job_stop(weir_job *job, weir_stop how)
@@ -142,6 +116,11 @@ static void on_failures(void *arg)
     stop(arg, WEIR_STOP_DRAIN, WEIR_JOB_END_FAILFAST);
 }
 
+static void on_limit(void *arg)
+{
+    stop(arg, WEIR_STOP_NOW, WEIR_JOB_END_LIMIT);
+}
+
 static void on_deadline(void *arg)
 {
     stop(arg, WEIR_STOP_NOW, WEIR_JOB_END_DEADLINE);
@@ -151,20 +130,14 @@ static void on_deadline(void *arg)
 
 static void on_memory(void *arg)
 {
-    poke_all(arg);
+    weir_job *job = arg;
+    wi_works_relieve(job->works);
 }
 
-static void on_gate_poke(void *arg, int lane)
+static void on_worked(void *arg)
 {
     weir_job *job = arg;
-    wi_lane_poke(job->lanes[lane]);
-}
-
-static void on_lane_ended(void *arg)
-{
-    weir_job *job = arg;
-    if (atomic_fetch_sub(&job->lanes_left, 1) == 1)
-        wi_collector_close(job->collector);
+    wi_collector_close(job->collector);
 }
 
 /* ---- the end ---- */
@@ -190,24 +163,38 @@ static weir_status commit(weir_job *job, weir_error *err)
     return status;
 }
 
-/* Did every item of the input come to its row? */
+/* Did every item of the input come to its row, or as many as were wanted? */
 static bool is_whole(weir_job *job, weir_job_end end)
 {
     wi_collector_numbers collected;
     wi_source_numbers source;
+    if (end == WEIR_JOB_END_LIMIT)
+        return true;
     wi_collector_numbers_get(job->collector, &collected);
-    wi_source_numbers_get(job->source, &source);
+    wi_works_numbers(job->works, &source);
     return end != WEIR_JOB_END_FAULT && end != WEIR_JOB_END_CLOSED && source.ended &&
            collected.ok + collected.failed == source.read;
+}
+
+static void take_notes(weir_job *job)
+{
+    wi_buf text = WI_BUF_INIT;
+    const char *line;
+    if (!job->kind->blocking)
+        return;
+    for (size_t i = 0; (line = job->kind->blocking->note(job->kind_job, i, &text)); i++)
+        note(job, "%s", line);
+    wi_buf_fini(&text);
 }
 
 static void on_collected(void *arg)
 {
     weir_job *job = arg;
     weir_error err;
-    weir_status read = wi_source_status(job->source, &err);
+    weir_status read = wi_works_status(job->works, &err);
     if (read != WEIR_OK)
         on_fault(job, &err);
+    take_notes(job);
     pthread_mutex_lock(&job->lock);
     weir_job_end end = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_END_COMPLETE : job->end;
     pthread_mutex_unlock(&job->lock);
@@ -259,86 +246,6 @@ weir_status weir_job_wait(weir_job *job, int64_t timeout_ns, weir_error *err)
 
 /* ---- making one ---- */
 
-static void plan_numbers(weir_job *job)
-{
-    weir_job_options *o = &job->options.common;
-    int64_t wanted = o->in_flight > 0 ? o->in_flight : FOUND_LIMIT_MOST;
-    int64_t lanes = o->lanes > 0 ? o->lanes : wi_processors();
-    if (lanes > WI_MAX_LANES)
-        lanes = WI_MAX_LANES;
-    if (lanes > wanted)
-        lanes = wanted;
-    job->descriptors =
-        wi_descriptors_plan(wanted, lanes, job->kind->descriptors, job->kind->keeps_descriptors);
-    if (lanes > job->descriptors.in_flight)
-        lanes = job->descriptors.in_flight;
-    job->lanes_len = (int)lanes;
-}
-
-static weir_status format_of_output(const weir_job_options *o, wi_format *format, weir_error *err)
-{
-    *format = WI_FORMAT_NDJSON;
-    if (!o->format) {
-        if (o->output && wi_format_of_path(o->output) == WI_FORMAT_CSV)
-            *format = WI_FORMAT_CSV;
-        return WEIR_OK;
-    }
-    if (strcmp(o->format, "csv") == 0)
-        *format = WI_FORMAT_CSV;
-    else if (strcmp(o->format, "ndjson") != 0)
-        return wi_fail(err, WEIR_INVALID, "unknown output format \"%s\": use ndjson or csv",
-                       o->format);
-    return WEIR_OK;
-}
-
-static weir_status format_of_input(const weir_job_options *o, wi_format *format, weir_error *err)
-{
-    static const struct {
-        const char *name;
-        wi_format format;
-    } formats[] = {{"csv", WI_FORMAT_CSV},
-                   {"tsv", WI_FORMAT_TSV},
-                   {"ndjson", WI_FORMAT_NDJSON},
-                   {"lines", WI_FORMAT_LINES}};
-    if (!o->input_format) {
-        *format = o->input ? wi_format_of_path(o->input) : WI_FORMAT_LINES;
-        return WEIR_OK;
-    }
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (strcmp(o->input_format, formats[i].name) == 0) {
-            *format = formats[i].format;
-            return WEIR_OK;
-        }
-    return wi_fail(err, WEIR_INVALID, "unknown input format \"%s\": use csv, tsv, ndjson or lines",
-                   o->input_format);
-}
-
-static void on_source_poke(void *arg)
-{
-    poke_all(arg);
-}
-
-static weir_status open_input(weir_job *job, weir_error *err)
-{
-    const weir_job_options *o = &job->options.common;
-    wi_source_options source = {
-        .input = o->input,
-        .max_row = (size_t)o->max_row,
-        .choices = job->options.choices,
-        .budget = &job->budget,
-        .poke = on_source_poke,
-        .poke_arg = job,
-    };
-    weir_status status = format_of_input(o, &source.format, err);
-    if (status == WEIR_OK)
-        status = wi_source_new(&source, &job->source, err);
-    if (status != WEIR_OK)
-        return status;
-    wi_schema *schema = wi_source_schema(job->source);
-    job->first_schema = schema ? wi_schema_ref(schema) : NULL;
-    return job->kind->check(job->kind_job, o->input != NULL, job->first_schema, err);
-}
-
 static weir_status open_sink(weir_job *job, const char *path, wi_format format, wi_sink **out,
                              weir_error *err)
 {
@@ -350,7 +257,9 @@ static weir_status open_sink(weir_job *job, const char *path, wi_format format, 
         .write = job->options.common.write,
         .write_arg = job->options.common.write_arg,
         .format = format,
-        .fixed = job->first_schema,
+        .fixed = wi_works_schema(job->works),
+        .header = job->kind->blocking ? job->kind->blocking->header : NULL,
+        .header_arg = job->kind_job,
     };
     sink.columns_len = job->kind->columns(job->kind_job, &sink.columns);
     sink.optional_len = job->kind->optional_columns(job->kind_job, &sink.optional);
@@ -365,28 +274,26 @@ static weir_status open_outputs(weir_job *job, weir_error *err)
         return wi_fail(err, WEIR_INVALID, "the rows and the failed rows cannot both go to %s",
                        errors);
     weir_status status = open_sink(job, o->output, job->format, &job->rows, err);
-    if (status == WEIR_OK && errors) {
-        wi_format format = job->format;
-        if (!o->format)
-            format = wi_format_of_path(errors) == WI_FORMAT_CSV ? WI_FORMAT_CSV : WI_FORMAT_NDJSON;
-        status = open_sink(job, errors, format, &job->errors, err);
-    }
+    if (status == WEIR_OK && errors)
+        status = open_sink(job, errors, wi_job_errors_format(o, job->format), &job->errors, err);
     return status;
 }
 
-static weir_status make_gate(weir_job *job, weir_error *err)
+static weir_status make_works(weir_job *job, weir_error *err)
 {
-    wi_gate_options gate = {
-        .lanes = job->lanes_len,
-        .total = job->descriptors.in_flight,
-        .lane_most = job->descriptors.lane_most,
-        .find_limit = job->options.common.in_flight <= 0,
-        .per_origin = job->options.per_host,
-        .rate = job->options.common.rate,
-        .poke = on_gate_poke,
-        .poke_arg = job,
+    wi_works_options works = {
+        .kind = job->kind,
+        .job = job->kind_job,
+        .options = &job->options,
+        .budget = &job->budget,
+        .fixes_columns = job->format == WI_FORMAT_CSV,
+        .stopping = &job->stopping,
+        .deadline = on_deadline,
+        .ended = on_worked,
+        .fault = on_fault,
+        .arg = job,
     };
-    return wi_gate_new(&gate, &job->gate, err);
+    return wi_works_new(&works, &job->works, err);
 }
 
 static weir_status make_collector(weir_job *job, weir_error *err)
@@ -399,8 +306,10 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .errors = job->errors,
         .ordered = !job->options.common.unordered,
         .halt_after = job->options.common.halt_after,
+        .limit = job->options.limit,
         .relieved = on_memory,
         .failed = on_failures,
+        .limited = on_limit,
         .ended = on_collected,
         .fault = on_fault,
         .arg = job,
@@ -431,14 +340,9 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
     pthread_cond_init(&job->done, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&job->lock, NULL);
-    pthread_mutex_init(&job->retry_lock, NULL);
-    wi_retry_budget_init(&job->retry_budget, 1.0, RETRY_RESERVE);
-    plan_numbers(job);
-    weir_status status = format_of_output(&options->common, &job->format, err);
+    weir_status status = wi_job_output_format(&options->common, &job->format, err);
     if (status == WEIR_OK)
-        status = open_input(job, err);
-    if (status == WEIR_OK)
-        status = make_gate(job, err);
+        status = make_works(job, err);
     if (status == WEIR_OK)
         status = open_outputs(job, err);
     if (status == WEIR_OK)
@@ -454,69 +358,22 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
 
 /* ---- running ---- */
 
-static weir_status make_lanes(weir_job *job, weir_error *err)
-{
-    const weir_job_options *o = &job->options.common;
-    wi_lane_shared shared = {
-        .kind = job->kind,
-        .job = job->kind_job,
-        .source = job->source,
-        .gate = job->gate,
-        .budget = &job->budget,
-        .collector = job->collector,
-        .fixed_schema = job->format == WI_FORMAT_CSV ? job->first_schema : NULL,
-        .ordered = !o->unordered,
-        .retries = o->retries,
-        .retry_delay = o->retry_delay,
-        .retry_max_delay = o->retry_max_delay,
-        .retry_after_max = job->options.retry_after_max,
-        .retry_budget = &job->retry_budget,
-        .retry_lock = &job->retry_lock,
-        .stopping = &job->stopping,
-        .deadline_at = o->deadline > 0 && o->deadline < WI_FOREVER - job->started_at
-                           ? job->started_at + o->deadline
-                           : 0,
-        .deadline = on_deadline,
-        .paused = on_memory,
-        .ended = on_lane_ended,
-        .fault = on_fault,
-        .arg = job,
-    };
-    for (int i = 0; i < job->lanes_len; i++) {
-        weir_status status = wi_lane_new(&shared, i, &job->lanes[i], err);
-        if (status != WEIR_OK)
-            return status;
-    }
-    atomic_store(&job->lanes_made, true);
-    return WEIR_OK;
-}
-
-/* From here on the job comes to its end by itself. What could not be started has ended before it
- * began. */
-static weir_status start_threads(weir_job *job, weir_error *err)
-{
-    weir_status status = wi_source_start(job->source, err);
-    int started = 0;
-    while (status == WEIR_OK && started < job->lanes_len) {
-        status = wi_lane_start(job->lanes[started], err);
-        started += status == WEIR_OK;
-    }
-    if (status != WEIR_OK)
-        on_fault(job, err);
-    for (; started < job->lanes_len; started++)
-        on_lane_ended(job);
-    return status;
-}
-
 static void raise_descriptors(weir_job *job)
 {
-    const wi_descriptors *d = &job->descriptors;
+    const wi_descriptors *d = wi_works_descriptors(job->works);
     wi_descriptors_raise(d);
     if (job->options.common.in_flight > d->in_flight)
         note(job,
              "at most %lld in flight: the limit of open files (ulimit -Hn) is %lld, and %lld would "
              "be needed",
              (long long)d->in_flight, (long long)d->allowed, (long long)d->needed);
+}
+
+static int64_t deadline_of(const weir_job *job)
+{
+    int64_t deadline = job->options.common.deadline;
+    bool finite = deadline > 0 && deadline < WI_FOREVER - job->started_at;
+    return finite ? job->started_at + deadline : 0;
 }
 
 weir_status weir_job_start(weir_job *job, weir_error *err)
@@ -530,15 +387,14 @@ weir_status weir_job_start(weir_job *job, weir_error *err)
     if (again)
         return wi_fail(err, WEIR_INVALID, "a job can be started once only");
     raise_descriptors(job);
-    atomic_store(&job->lanes_left, job->lanes_len);
-    weir_status status = make_lanes(job, &failure);
+    weir_status status = wi_works_make(job->works, job->collector, deadline_of(job), &failure);
     if (status == WEIR_OK)
         status = wi_collector_start(job->collector, &failure);
     if (status == WEIR_OK) {
         pthread_mutex_lock(&job->lock);
         job->phase = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_RUNNING : WEIR_JOB_DRAINING;
         pthread_mutex_unlock(&job->lock);
-        status = start_threads(job, &failure);
+        status = wi_works_start(job->works, &failure);
     }
     if (status != WEIR_OK && err)
         *err = failure;
@@ -561,21 +417,14 @@ void weir_job_free(weir_job *job)
         weir_job_stop(job, WEIR_STOP_NOW);
         weir_job_wait(job, -1, NULL);
     }
-    if (job->source)
-        wi_source_join(job->source); /* before the lanes, which it pokes with its last breath */
-    for (int i = 0; i < job->lanes_len; i++)
-        wi_lane_free(job->lanes[i]);
     wi_collector_free(job->collector);
-    wi_source_free(job->source);
     wi_sink_free(job->rows);
     wi_sink_free(job->errors);
-    wi_gate_free(job->gate);
-    wi_schema_unref(job->first_schema);
+    wi_works_free(job->works);
     job->kind->free(job->kind_job);
     for (int i = 0; i < job->notes_len; i++)
         free(job->notes[i]);
     wi_plan_fini(&job->plan);
-    pthread_mutex_destroy(&job->retry_lock);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->done);
     free(job);
@@ -583,29 +432,10 @@ void weir_job_free(weir_job *job)
 
 /* ---- numbers ---- */
 
-static void add_lanes(weir_job *job, weir_job_stats *stats)
-{
-    wi_histogram durations = {0};
-    for (int i = 0; i < job->lanes_len; i++) {
-        if (!job->lanes[i])
-            continue;
-        wi_lane_numbers *n = wi_lane_numbers_of(job->lanes[i]);
-        stats->waiting += n->waiting;
-        stats->attempts += n->attempts;
-        stats->retries += n->retries;
-        stats->retries_refused += n->retries_refused;
-        stats->waited += n->waited;
-        stats->bytes += n->bytes;
-        wi_histogram_merge(&durations, wi_lane_durations(job->lanes[i]));
-    }
-    stats->p50 = wi_histogram_quantile(&durations, 0.50);
-    stats->p99 = wi_histogram_quantile(&durations, 0.99);
-}
-
 static void add_input(weir_job *job, const wi_collector_numbers *collected, weir_job_stats *stats)
 {
     wi_source_numbers source;
-    wi_source_numbers_get(job->source, &source);
+    wi_works_numbers(job->works, &source);
     stats->total = source.total;
     stats->estimate = source.estimate;
     stats->input = source.read;
@@ -631,13 +461,7 @@ void weir_job_stats_get(weir_job *job, weir_job_stats *stats)
     wi_collector_numbers collected;
     wi_collector_numbers_get(job->collector, &collected);
     add_input(job, &collected, stats);
-    add_lanes(job, stats);
-    wi_gate_numbers gate;
-    wi_gate_numbers_get(job->gate, now, &gate);
-    stats->in_flight = gate.in_flight;
-    stats->peak_in_flight = gate.peak;
-    stats->limit = gate.limit;
-    stats->held_until = gate.held_until > now ? gate.held_until - now : 0;
+    wi_works_stats(job->works, now, stats);
     stats->buffered = job->budget.used;
 }
 
@@ -656,21 +480,8 @@ weir_status weir_job_plan_make(weir_job *job, int64_t max_items, weir_job_plan *
 {
     if (job->started_at)
         return wi_fail(err, WEIR_INVALID, "a plan is made instead of a run");
-    wi_plan_fini(&job->plan);
-    job->plan = (wi_plan){.kind = job->kind,
-                          .job = job->kind_job,
-                          .source = job->source,
-                          .gate = job->gate,
-                          .rate = job->options.common.rate};
-    weir_job_plan made = {
-        .lanes = job->lanes_len,
-        .limit = job->descriptors.in_flight,
-        .limit_is_found = job->options.common.in_flight <= 0,
-        .descriptors_needed = job->descriptors.needed,
-        .descriptors_allowed = job->descriptors.allowed,
-        .rate = job->options.common.rate,
-    };
-    weir_status status = wi_plan_make(&job->plan, max_items, &made, err);
+    weir_job_plan made;
+    weir_status status = wi_works_plan(job->works, &job->plan, max_items, &made, err);
     if (status == WEIR_OK)
         *plan = made;
     return status;

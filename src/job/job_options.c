@@ -2,6 +2,8 @@
  * job_options.c: the options that all kinds have in common, checked and filled in. What is wrong is
  * said with the name that the option has on the command line.
  */
+#include <string.h>
+
 #include "job.h"
 
 #define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
@@ -56,4 +58,52 @@ weir_status wi_job_options_fill(weir_job_options *o, int64_t timeout, int64_t re
     set_default(&o->retry_delay, DEFAULT_RETRY_DELAY);
     set_default(&o->retry_max_delay, DEFAULT_RETRY_MAX_DELAY);
     return status;
+}
+
+/* ---- formats ---- */
+
+static wi_format of_rows(const char *path)
+{
+    return wi_format_of_path(path) == WI_FORMAT_CSV ? WI_FORMAT_CSV : WI_FORMAT_NDJSON;
+}
+
+weir_status wi_job_output_format(const weir_job_options *o, wi_format *format, weir_error *err)
+{
+    if (!o->format)
+        *format = o->output ? of_rows(o->output) : WI_FORMAT_NDJSON;
+    else if (strcmp(o->format, "ndjson") == 0)
+        *format = WI_FORMAT_NDJSON;
+    else if (strcmp(o->format, "csv") == 0)
+        *format = WI_FORMAT_CSV;
+    else
+        return wi_fail(err, WEIR_INVALID, "unknown output format \"%s\": use ndjson or csv",
+                       o->format);
+    return WEIR_OK;
+}
+
+wi_format wi_job_errors_format(const weir_job_options *o, wi_format format)
+{
+    return o->format || !o->errors ? format : of_rows(o->errors);
+}
+
+weir_status wi_job_input_format(const weir_job_options *o, wi_format *format, weir_error *err)
+{
+    static const struct {
+        const char *name;
+        wi_format format;
+    } formats[] = {{"csv", WI_FORMAT_CSV},
+                   {"tsv", WI_FORMAT_TSV},
+                   {"ndjson", WI_FORMAT_NDJSON},
+                   {"lines", WI_FORMAT_LINES}};
+    if (!o->input_format) {
+        *format = o->input ? wi_format_of_path(o->input) : WI_FORMAT_LINES;
+        return WEIR_OK;
+    }
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(o->input_format, formats[i].name) == 0) {
+            *format = formats[i].format;
+            return WEIR_OK;
+        }
+    return wi_fail(err, WEIR_INVALID, "unknown input format \"%s\": use csv, tsv, ndjson or lines",
+                   o->input_format);
 }

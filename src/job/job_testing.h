@@ -399,9 +399,4 @@ static inline weir_job_stats run(const wi_job_options *options, fake *f, weir_jo
     return s;
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(100); /* a test that hangs has failed */
-}
-
 #endif

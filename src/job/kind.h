@@ -44,7 +44,12 @@ typedef struct wi_blocking {
      * will be; WEIR_CANCELLED: after stop; any other: the job cannot go on. */
     weir_status (*work)(void *state, weir_error *err);
 
-    /* How many items are known and whether they are all (total, read, taken, ended). Any thread. */
+    /* How many hands wait, inside `work`, for other hands and not for the world: more of them would
+     * be of no use. Any thread. May be NULL: none ever does. */
+    int (*idle)(const void *job);
+
+    /* How many items are known and whether they are all (total, read, taken, ended). Any thread,
+     * at any time. */
     void (*numbers)(const void *job, struct wi_source_numbers *numbers);
 
     /* The header of a CSV, borrowed: asked when the first row is to be written, and at the end.
@@ -54,8 +59,8 @@ typedef struct wi_blocking {
     /* What there is to say at the end, a line each, until NULL; as printable text in `out`. */
     const char *(*note)(void *job, size_t i, wi_buf *out);
 
-    /* Names the next item for a plan ("12.5 KB /a/b") in `out`; WEIR_END: no more. After begin,
-     * instead of work. */
+    /* Names the next item for a plan ("12.5 KB /a/b") in `out`; WEIR_INVALID: the item would fail;
+     * WEIR_END: no more. After begin, instead of work. */
     weir_status (*plan)(void *job, wi_buf *out, weir_error *err);
 } wi_blocking;
 

@@ -108,36 +108,91 @@ static weir_status finish(look *l, bool whole, weir_error *err)
 {
     wi_plan *plan = l->plan;
     weir_job_plan *made = l->made;
-    wi_gate_numbers gate;
-    wi_gate_numbers_get(plan->gate, 0, &gate);
-    wi_source_numbers source;
-    wi_source_numbers_get(plan->source, &source);
     if (plan->text.failed)
         return wi_fail_nomem(err);
     for (size_t i = 0; i < made->examples_len; i++)
         plan->examples[i] = plan->text.data + l->examples_at[i];
     made->examples = plan->examples;
     made->first_fault = made->faulty ? plan->text.data + l->fault_at : NULL;
-    made->items = whole ? made->counted : source.total;
+    made->items = whole ? made->counted : -1;
+    return WEIR_OK;
+}
+
+/* What the gate and the source know beyond the items. */
+static void add_origins(look *l)
+{
+    wi_plan *plan = l->plan;
+    weir_job_plan *made = l->made;
+    wi_gate_numbers gate;
+    wi_gate_numbers_get(plan->gate, 0, &gate);
+    wi_source_numbers source;
+    wi_source_numbers_get(plan->source, &source);
+    if (made->items < 0)
+        made->items = source.total;
     made->origins = gate.origins;
     if (plan->rate > 0 && l->most_at_one > 0)
         made->shortest = (int64_t)((double)(l->most_at_one - 1) / plan->rate * WI_SECOND);
-    return WEIR_OK;
+}
+
+static weir_status look_at_blocks(look *l, int64_t max_items, bool *end, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    while (status == WEIR_OK && !*end && (max_items <= 0 || l->made->counted < max_items)) {
+        wi_block block;
+        status = wi_source_next(l->plan->source, &block, end, err);
+        if (status == WEIR_OK && !*end)
+            status = look_at_block(l, &block, err);
+    }
+    return status;
+}
+
+/* ---- of a kind whose work blocks ---- */
+
+static void count_named(look *l, weir_status status, const wi_buf *name, const weir_error *fault)
+{
+    l->made->counted++;
+    if (status != WEIR_OK && l->made->faulty++ == 0)
+        l->fault_at = add_text(l, fault->text, strlen(fault->text));
+    if (status == WEIR_OK && l->made->examples_len < WI_PLAN_EXAMPLES)
+        l->examples_at[l->made->examples_len++] =
+            add_text(l, name->data ? name->data : "", name->len);
+}
+
+/* WEIR_INVALID is of an item; any other failure ends the looking. */
+static weir_status look_at_named(look *l, int64_t max_items, bool *end, weir_error *err)
+{
+    const wi_blocking *kind = l->plan->kind->blocking;
+    weir_error fault;
+    wi_buf name = WI_BUF_INIT;
+    weir_status status = kind->begin(l->plan->job, err);
+    while (status == WEIR_OK && (max_items <= 0 || l->made->counted < max_items)) {
+        wi_buf_clear(&name);
+        status = kind->plan(l->plan->job, &name, &fault);
+        if (status == WEIR_END)
+            break;
+        if (status == WEIR_OK || status == WEIR_INVALID)
+            count_named(l, status, &name, &fault);
+        else if (err)
+            *err = fault;
+        if (status == WEIR_INVALID)
+            status = WEIR_OK;
+    }
+    wi_buf_fini(&name);
+    *end = status == WEIR_END;
+    return *end ? WEIR_OK : status;
 }
 
 weir_status wi_plan_make(wi_plan *plan, int64_t max_items, weir_job_plan *made, weir_error *err)
 {
     look l = {.plan = plan, .made = made};
-    weir_status status = WEIR_OK;
     bool end = false;
-    while (status == WEIR_OK && !end && (max_items <= 0 || made->counted < max_items)) {
-        wi_block block;
-        status = wi_source_next(plan->source, &block, &end, err);
-        if (status == WEIR_OK && !end)
-            status = look_at_block(&l, &block, err);
-    }
+    bool named = plan->kind->blocking != NULL;
+    weir_status status =
+        named ? look_at_named(&l, max_items, &end, err) : look_at_blocks(&l, max_items, &end, err);
     if (status == WEIR_OK)
         status = finish(&l, end, err);
+    if (status == WEIR_OK && !named)
+        add_origins(&l);
     wi_buf_fini(&l.origin);
     free(l.per_origin);
     return status;

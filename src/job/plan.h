@@ -15,8 +15,8 @@ enum { WI_PLAN_EXAMPLES = 5 };
 /* What a plan is made from, and where its strings stay. */
 typedef struct wi_plan {
     const wi_kind *kind;
-    const void *job;
-    wi_source *source;
+    void *job;
+    wi_source *source; /* these two not of kinds whose work blocks */
     wi_gate *gate;
     double rate;
     wi_buf text;
@@ -24,7 +24,7 @@ typedef struct wi_plan {
 } wi_plan;
 
 /* Fills in what the items tell: counts, examples, origins, the shortest time. Reads the source to
- * its end, or to max_items (0: no bound). */
+ * its end, or to max_items (0: no bound); or asks the kind for items, if its work blocks. */
 weir_status wi_plan_make(wi_plan *plan, int64_t max_items, weir_job_plan *made, weir_error *err);
 void wi_plan_fini(wi_plan *plan);
 

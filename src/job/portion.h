@@ -26,7 +26,23 @@ typedef struct wi_portion {
     int64_t charged;                            /* bytes it counts for in the budget */
 } wi_portion;
 
-/* An item has failed. Both texts may hold any byte but NUL. */
+/* An item has failed: counts it, and keeps why. Both texts may hold any byte but NUL. */
 void wi_portion_fail(wi_portion *portion, const char *reason, const char *what);
+
+/* ---- for the engine ---- */
+
+wi_portion *wi_portion_new(uint64_t number); /* NULL: no memory */
+
+/* A portion that takes over all that is in `from`, which is empty afterwards; NULL: no memory, and
+ * nothing has changed. */
+wi_portion *wi_portion_split(wi_portion *from);
+
+void wi_portion_free(wi_portion *portion);
+
+/* What it takes in memory. */
+int64_t wi_portion_bytes(const wi_portion *portion);
+
+/* Has it lost anything for want of memory? */
+bool wi_portion_is_damaged(const wi_portion *portion);
 
 #endif

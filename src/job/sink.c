@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "output.h"
 #include "writer.h"
 
 enum {
     BATCH_ROWS = 1024,
     BATCH_BYTES = 1 << 20,
+    RENDERED_BYTES = 256 << 10, /* written together; what is longer by itself is not copied */
 };
 
 struct wi_sink {
@@ -19,10 +21,11 @@ struct wi_sink {
     wi_row_writer *writer;
     wi_schema *input; /* of the rows in the batch; may be NULL */
     bool has_schema;
+    bool has_rendered; /* rows, and so what header there is */
     wi_schema *schema;
     size_t input_columns;
     wi_batch *batch;
-    wi_buf bytes;
+    wi_buf bytes; /* rendered, not yet written */
 };
 
 weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_error *err)
@@ -59,68 +62,14 @@ void wi_sink_free(wi_sink *sink)
     free(sink);
 }
 
-static bool clashes(const wi_sink *sink, wi_name name)
-{
-    for (size_t i = 0; i < sink->options.columns_len; i++)
-        if (strlen(sink->options.columns[i]) == name.len &&
-            memcmp(sink->options.columns[i], name.bytes, name.len) == 0)
-            return true;
-    return false;
-}
-
-/* "input_NAME", and another "input_" for as long as that is taken as well. */
-static char *renamed(const wi_sink *sink, const wi_schema *input, wi_name name)
-{
-    wi_buf text = WI_BUF_INIT;
-    do {
-        wi_buf longer = WI_BUF_INIT;
-        wi_buf_puts(&longer, "input_");
-        wi_buf_append(&longer, text.len ? text.data : name.bytes, text.len ? text.len : name.len);
-        wi_buf_fini(&text);
-        text = longer;
-        if (!wi_buf_cstr(&text))
-            break;
-    } while (wi_schema_find(input, text.data, text.len) >= 0 ||
-             clashes(sink, (wi_name){text.data, text.len}));
-    if (text.failed)
-        wi_buf_fini(&text);
-    return text.data;
-}
-
-static weir_status make_schema(wi_sink *sink, wi_schema *input, wi_schema **out, weir_error *err)
-{
-    size_t n = input ? wi_schema_columns(input) : 0;
-    size_t all = n + sink->options.columns_len;
-    wi_name *names = calloc(all + 1, sizeof *names);
-    char **owned = calloc(n + 1, sizeof *owned);
-    bool ok = names && owned;
-    for (size_t i = 0; ok && i < n; i++) {
-        names[i] = wi_schema_name(input, i);
-        if (clashes(sink, names[i])) {
-            owned[i] = renamed(sink, input, names[i]);
-            ok = owned[i] != NULL;
-            names[i] = (wi_name){owned[i], ok ? strlen(owned[i]) : 0};
-        }
-    }
-    for (size_t i = n; ok && i < all; i++) {
-        const char *name = sink->options.columns[i - n];
-        names[i] = (wi_name){name, strlen(name)};
-    }
-    weir_status status = ok ? wi_schema_new(names, all, out, err) : wi_fail_nomem(err);
-    for (size_t i = 0; owned && i < n; i++)
-        free(owned[i]);
-    free(owned);
-    free(names);
-    return status;
-}
-
 static weir_status take_up_schema(wi_sink *sink, wi_schema *input, weir_error *err)
 {
     weir_status status = wi_sink_flush(sink, err);
     wi_schema *schema = NULL;
     wi_batch *batch = NULL;
     if (status == WEIR_OK)
-        status = make_schema(sink, input, &schema, err);
+        status = wi_columns_join(NULL, 0, input, sink->options.columns, sink->options.columns_len,
+                                 &schema, err);
     if (status == WEIR_OK)
         status = wi_batch_new(schema, &batch, err);
     if (status != WEIR_OK) {
@@ -162,35 +111,82 @@ weir_status wi_sink_end_row(wi_sink *sink, weir_error *err)
     return status;
 }
 
-static weir_status write_out(wi_sink *sink, weir_error *err)
+static weir_status write_bytes(wi_sink *sink, const char *bytes, size_t len, weir_error *err)
 {
-    if (!sink->bytes.len)
+    if (!len)
         return WEIR_OK;
     if (sink->output)
-        return wi_output_write(sink->output, sink->bytes.data, sink->bytes.len, err);
-    if (sink->options.write(sink->options.write_arg, sink->bytes.data, sink->bytes.len) != 0)
+        return wi_output_write(sink->output, bytes, len, err);
+    if (sink->options.write(sink->options.write_arg, bytes, len) != 0)
         return wi_fail(err, WEIR_CLOSED, "the output takes no more rows");
     return WEIR_OK;
 }
 
+static weir_status write_out(wi_sink *sink, weir_error *err)
+{
+    size_t len = sink->bytes.len;
+    sink->bytes.len = 0;
+    return write_bytes(sink, sink->bytes.data, len, err);
+}
+
 weir_status wi_sink_flush(wi_sink *sink, weir_error *err)
 {
-    if (!sink->batch || !wi_batch_rows(sink->batch))
-        return WEIR_OK;
-    wi_buf_clear(&sink->bytes);
-    weir_status status = wi_row_writer_append(sink->writer, sink->batch, &sink->bytes, err);
-    wi_batch_clear(sink->batch);
+    weir_status status = WEIR_OK;
+    if (sink->batch && wi_batch_rows(sink->batch)) {
+        status = wi_row_writer_append(sink->writer, sink->batch, &sink->bytes, err);
+        wi_batch_clear(sink->batch);
+    }
     return status == WEIR_OK ? write_out(sink, err) : status;
+}
+
+/* ---- rows that come rendered ---- */
+
+/* The header, as soon as it is known; the writer knows whether it was written. */
+static weir_status put_known_header(wi_sink *sink, weir_error *err)
+{
+    wi_schema *schema = sink->options.header(sink->options.header_arg);
+    if (!schema)
+        return WEIR_OK;
+    return wi_row_writer_header(sink->writer, schema, &sink->bytes, err);
+}
+
+weir_status wi_sink_write_rendered(wi_sink *sink, const char *bytes, size_t len, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    if (!sink->has_rendered && len)
+        status = put_known_header(sink, err);
+    sink->has_rendered |= len > 0;
+    if (status == WEIR_OK && sink->bytes.len && sink->bytes.len + len > RENDERED_BYTES)
+        status = write_out(sink, err);
+    if (status == WEIR_OK && len > RENDERED_BYTES)
+        return write_bytes(sink, bytes, len, err);
+    wi_buf_append(&sink->bytes, bytes, len);
+    if (status == WEIR_OK && sink->bytes.failed) {
+        sink->bytes.failed = false; /* what was in it still is */
+        status = wi_fail_nomem(err);
+    }
+    return status;
+}
+
+/* ---- the end ---- */
+
+/* The header of an output without a row. */
+static weir_status put_late_header(wi_sink *sink, weir_error *err)
+{
+    if (sink->options.header)
+        return sink->has_rendered ? WEIR_OK : put_known_header(sink, err);
+    weir_status status =
+        sink->has_schema ? WEIR_OK : take_up_schema(sink, sink->options.fixed, err);
+    if (status == WEIR_OK)
+        status = wi_row_writer_header(sink->writer, sink->schema, &sink->bytes, err);
+    return status;
 }
 
 weir_status wi_sink_commit(wi_sink *sink, weir_error *err)
 {
-    weir_status status = sink->has_schema ? wi_sink_flush(sink, err)
-                                          : take_up_schema(sink, sink->options.fixed, err);
-    if (status == WEIR_OK) {
-        wi_buf_clear(&sink->bytes);
-        status = wi_row_writer_header(sink->writer, sink->schema, &sink->bytes, err);
-    }
+    weir_status status = wi_sink_flush(sink, err);
+    if (status == WEIR_OK)
+        status = put_late_header(sink, err);
     if (status == WEIR_OK)
         status = write_out(sink, err);
     if (status == WEIR_OK && sink->output) {

@@ -3,7 +3,8 @@
  *
  * The columns of a row are those of its input and then the kind's; an input column that bears the
  * name of one of the kind's is written as "input_NAME". A CSV has one header for all rows, so its
- * input columns are fixed from the beginning. One thread uses it.
+ * input columns are fixed from the beginning. Or rows come rendered, all of them; then only a
+ * header is put before them. One thread uses it.
  */
 #ifndef WI_SINK_H
 #define WI_SINK_H
@@ -28,6 +29,10 @@ typedef struct wi_sink_options {
     size_t columns_len;
     const char *const *optional;
     size_t optional_len;
+    /* Of rows that come rendered: what their header is in CSV, borrowed; NULL: it is not known.
+     * Asked when it is to be written, until it is known. */
+    wi_schema *(*header)(void *arg);
+    void *header_arg;
 } wi_sink_options;
 
 weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_error *err);
@@ -38,6 +43,9 @@ weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_erro
 weir_status wi_sink_begin_row(wi_sink *sink, wi_schema *input, wi_batch **batch, size_t *first,
                               weir_error *err);
 weir_status wi_sink_end_row(wi_sink *sink, weir_error *err);
+
+/* Rows that are rendered already, instead of begin_row and end_row; whole ones. */
+weir_status wi_sink_write_rendered(wi_sink *sink, const char *bytes, size_t len, weir_error *err);
 
 /* Writes what has been collected. WEIR_CLOSED: nobody reads it any more. */
 weir_status wi_sink_flush(wi_sink *sink, weir_error *err);

@@ -440,11 +440,6 @@ TEST(survives_lack_of_memory)
     folder_end();
 }
 
-__attribute__((constructor)) static void watch(void)
-{
-    alarm(60); /* a test that hangs has failed */
-}
-
 TESTS(CASE(choices_alone), CASE(rows_by_choices), CASE(what_is_known_of_the_columns_of_no_rows),
       CASE(read_by_the_caller), CASE(the_budget), CASE(estimates), CASE(more_items_than_numbers),
       CASE(stop_while_the_input_waits), CASE(stop_in_the_midst), CASE(an_input_that_breaks_off),

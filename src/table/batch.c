@@ -209,8 +209,9 @@ static void take_back_fault(wi_batch *batch)
     batch->faults.len -= sizeof(fault);
 }
 
-static weir_status drop_row(wi_batch *batch, weir_error *err)
+weir_status wi_batch_drop_row(wi_batch *batch, weir_error *err)
 {
+    bool failed = batch->failed;
     for (size_t i = 0; i < batch->n; i++) {
         take_back(batch, &batch->columns[i]);
         batch->columns[i].bytes.failed = false;
@@ -221,13 +222,13 @@ static weir_status drop_row(wi_batch *batch, weir_error *err)
         batch->lines.len = batch->rows * sizeof(int64_t);
     batch->lines.failed = batch->faults.failed = batch->fault_text.failed = false;
     batch->failed = false;
-    return wi_fail_nomem(err);
+    return failed ? wi_fail_nomem(err) : WEIR_OK;
 }
 
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err)
 {
     if (batch->failed)
-        return drop_row(batch, err);
+        return wi_batch_drop_row(batch, err);
     batch->rows++;
     return WEIR_OK;
 }

@@ -59,9 +59,13 @@ void wi_batch_put_double(wi_batch *batch, size_t column, double value);
 void wi_batch_put_cell(wi_batch *batch, size_t column, const wi_cell *cell);
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err);
 
+/* Forgets the row that is being put. WEIR_NOMEM: not all of it had been put. */
+weir_status wi_batch_drop_row(wi_batch *batch, weir_error *err);
+
 /* Takes up a schema that begins with this batch's columns; earlier rows lack the new ones. */
 weir_status wi_batch_extend(wi_batch *batch, wi_schema *schema, weir_error *err);
 
+/* Of the row that is being put, too: the number of rows is its number. */
 wi_cell wi_batch_cell(const wi_batch *batch, size_t row, size_t column);
 
 /* Where a row stood in its input (the line it began on, from 1; 0: nowhere), and what is wrong

@@ -119,7 +119,7 @@ static weir_status prepare(wi_row_writer *writer, const wi_schema *schema, weir_
         wi_column_plan plan = {.column = wi_schema_find(schema, name.bytes, name.len)};
         wi_buf_append(&writer->plans, &plan, sizeof plan);
     }
-    for (size_t i = 0; i < wi_schema_columns(schema); i++) {
+    for (size_t i = 0; i < wi_schema_columns(schema) && !writer->fixed; i++) {
         wi_name name = wi_schema_name(schema, i);
         int column = (int)i;
         if (wi_schema_find(writer->header, name.bytes, name.len) < 0)

@@ -35,23 +35,12 @@ wi_name wi_expr_column(const wi_expr *expr, size_t i)
     return (wi_name){expr->texts.data + name->at, name->len};
 }
 
-enum { SHOWN_NAMES = 200 };
-
 static weir_status fail_unknown(const wi_expr *expr, size_t i, const wi_schema *schema,
                                 weir_error *err)
 {
-    char there[SHOWN_NAMES + 8] = "none";
-    size_t len = 0;
+    char there[WI_SCHEMA_SHOWN];
     wi_name missing = wi_expr_column(expr, i);
-    for (size_t k = 0; k < wi_schema_columns(schema); k++) {
-        wi_name name = wi_schema_name(schema, k);
-        if (len + name.len + 2 > SHOWN_NAMES) {
-            strcpy(there + len, ", ...");
-            break;
-        }
-        len += (size_t)snprintf(there + len, sizeof there - len, "%s%.*s", k ? ", " : "",
-                                (int)name.len, name.bytes);
-    }
+    wi_schema_show(schema, there);
     return wi_fail(err, WEIR_NOTFOUND,
                    "condition, character %zu: there is no column \"%.*s\"; there are: %s",
                    wi_expr_name_of(expr, i)->place + 1, missing.len < 60 ? (int)missing.len : 60,

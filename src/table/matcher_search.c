@@ -1,7 +1,7 @@
 /*
- * matcher_search.c: a matcher in use; see matcher.h. Its invariant: each program knows its next line at or
- * behind the place where the search stands, or that there is none, so several programs together
- * look at every byte once each, however their lines are mixed.
+ * matcher_search.c: a matcher in use; see matcher.h. Its invariant: each program knows its next
+ * line at or behind the place where the search stands, or that there is none, so several programs
+ * together look at every byte once each, however their lines are mixed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -388,7 +388,7 @@ static void take_columns(const wi_search *search, const wi_program *program, int
 }
 
 weir_status wi_search_spans(wi_search *search, const char *line, size_t len, size_t from,
-                            wi_span *span, wi_span *columns, weir_error *err)
+                            wi_span *match, wi_span *columns, weir_error *err)
 {
     const wi_matcher *matcher = search->matcher;
     place best = {.span = WI_SPAN_NONE};
@@ -417,6 +417,6 @@ weir_status wi_search_spans(wi_search *search, const char *line, size_t len, siz
     }
     if (best.span.begin == SIZE_MAX)
         return WEIR_END;
-    *span = best.span;
+    *match = best.span;
     return WEIR_OK;
 }

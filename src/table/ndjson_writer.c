@@ -22,11 +22,13 @@ static bool is_optional(const wi_row_writer *writer, wi_name name)
 static weir_status prepare(wi_row_writer *writer, const wi_schema *schema, weir_error *err)
 {
     (void)err; /* running out of memory shows in the buffers */
-    for (size_t i = 0; i < wi_schema_columns(schema); i++) {
-        wi_name name = wi_schema_name(schema, i);
+    const wi_schema *written = writer->fixed ? writer->header : schema;
+    for (size_t i = 0; i < wi_schema_columns(written); i++) {
+        wi_name name = wi_schema_name(written, i);
+        int column = written == schema ? (int)i : wi_schema_find(schema, name.bytes, name.len);
         wi_column_plan plan = {.key_at = writer->keys.len,
                                .optional = writer->optional.len && is_optional(writer, name),
-                               .column = (int)i};
+                               .column = column};
         wi_buf_putc(&writer->keys, ',');
         wi_json_append_string(&writer->keys, name.bytes, name.len);
         wi_buf_putc(&writer->keys, ':');
@@ -76,8 +78,11 @@ static weir_status put_row(wi_row_writer *writer, const wi_batch *batch, size_t 
     size_t skip = 1; /* the comma that each key brings */
     wi_buf_putc(out, '{');
     for (size_t i = 0; i < n; i++) {
-        wi_cell cell = wi_batch_cell(batch, row, i);
-        if (cell.kind == WI_ABSENT || (cell.kind == WI_NULL && plans[i].optional))
+        wi_cell cell = {.kind = WI_ABSENT};
+        if (plans[i].column >= 0)
+            cell = wi_batch_cell(batch, row, (size_t)plans[i].column);
+        bool none = cell.kind == WI_ABSENT || cell.kind == WI_NULL;
+        if ((none && plans[i].optional) || (cell.kind == WI_ABSENT && !writer->fixed))
             continue;
         wi_buf_append(out, writer->keys.data + plans[i].key_at + skip, plans[i].key_len - skip);
         put_value(out, &cell);

@@ -82,13 +82,24 @@ static weir_status prepare(wi_row_writer *writer, wi_schema *schema, weir_error 
     return WEIR_OK;
 }
 
+void wi_row_writer_fix(wi_row_writer *writer, wi_schema *columns)
+{
+    forget_plans(writer);
+    wi_schema_unref(writer->header);
+    writer->header = wi_schema_ref(columns);
+    writer->fixed = true;
+}
+
 static weir_status append_rows(wi_row_writer *writer, const wi_batch *batch, wi_buf *out,
-                               weir_error *err)
+                               wi_buf *ends, weir_error *err)
 {
     weir_status status = prepare(writer, wi_batch_schema(batch), err);
-    for (size_t row = 0; row < wi_batch_rows(batch) && !status; row++)
+    for (size_t row = 0; row < wi_batch_rows(batch) && !status; row++) {
         status = writer->kind->row(writer, batch, row, out, err);
-    if (!status && (out->failed || writer->scratch.failed))
+        if (ends)
+            wi_buf_append(ends, &out->len, sizeof out->len);
+    }
+    if (!status && (out->failed || writer->scratch.failed || (ends && ends->failed)))
         status = wi_fail_nomem(err);
     return status;
 }
@@ -106,18 +117,29 @@ static void take_back(wi_row_writer *writer, bool had_header, wi_buf *out, size_
     }
 }
 
+weir_status wi_row_writer_append_ends(wi_row_writer *writer, const wi_batch *batch, wi_buf *out,
+                                      wi_buf *ends, weir_error *err)
+{
+    size_t mark = out->len;
+    size_t ends_mark = ends ? ends->len : 0;
+    bool had_header = writer->header != NULL;
+    if (out->failed || (ends && ends->failed))
+        return wi_fail_nomem(err);
+    write_header(writer, wi_batch_schema(batch), out);
+    weir_status status = append_rows(writer, batch, out, ends, err);
+    if (status)
+        take_back(writer, had_header, out, mark);
+    if (status && ends) {
+        ends->len = ends_mark;
+        ends->failed = false;
+    }
+    return status;
+}
+
 weir_status wi_row_writer_append(wi_row_writer *writer, const wi_batch *batch, wi_buf *out,
                                  weir_error *err)
 {
-    size_t mark = out->len;
-    bool had_header = writer->header != NULL;
-    if (out->failed)
-        return wi_fail_nomem(err);
-    write_header(writer, wi_batch_schema(batch), out);
-    weir_status status = append_rows(writer, batch, out, err);
-    if (status)
-        take_back(writer, had_header, out, mark);
-    return status;
+    return wi_row_writer_append_ends(writer, batch, out, NULL, err);
 }
 
 weir_status wi_row_writer_header(wi_row_writer *writer, wi_schema *schema, wi_buf *out,

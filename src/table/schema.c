@@ -5,6 +5,7 @@
 #include "schema.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,4 +112,20 @@ int wi_schema_find(const wi_schema *schema, const char *name, size_t len)
 {
     const wi_name *found = wi_map_get(&schema->index, name, len);
     return found ? (int)(found - schema->names) : -1;
+}
+
+void wi_schema_show(const wi_schema *schema, char text[WI_SCHEMA_SHOWN])
+{
+    static const char more[] = ", ...";
+    size_t len = 0;
+    strcpy(text, "none");
+    for (size_t i = 0; i < schema->n; i++) {
+        wi_name name = schema->names[i];
+        if (len + name.len + 2 > WI_SCHEMA_SHOWN - sizeof more) {
+            strcpy(text + len, i ? more : more + 2);
+            return;
+        }
+        len += (size_t)snprintf(text + len, WI_SCHEMA_SHOWN - len, "%s%.*s", i ? ", " : "",
+                                (int)name.len, name.bytes);
+    }
 }

@@ -37,4 +37,8 @@ wi_name wi_schema_name(const wi_schema *schema, size_t column);
 /* The column of that name, or -1. */
 int wi_schema_find(const wi_schema *schema, const char *name, size_t len);
 
+/* The names as a list for people, "a, b, c", cut with "..." where it gets long. */
+enum { WI_SCHEMA_SHOWN = 208 };
+void wi_schema_show(const wi_schema *schema, char text[WI_SCHEMA_SHOWN]);
+
 #endif

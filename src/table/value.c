@@ -78,13 +78,12 @@ static bool read_decimal(const char *at, const char *end, decimal *d)
 /* Powers up to 27 are exact where a long double has 64 bits of mantissa or more. */
 static double to_double(decimal d)
 {
-    long double value = (long double)d.digits;
     long double power = 1;
     while (d.digits && d.digits % 10 == 0) {
         d.digits /= 10;
         d.exponent++;
     }
-    value = (long double)d.digits;
+    long double value = (long double)d.digits;
     int left = d.exponent < 0 ? -d.exponent : d.exponent;
     for (long double square = 10; left && value != 0; left >>= 1, square *= square)
         if (left & 1)

@@ -29,9 +29,17 @@ void wi_row_writer_for_terminal(wi_row_writer *writer);
 /* Null cells of this column (by name) are left out of NDJSON objects. */
 weir_status wi_row_writer_optional(wi_row_writer *writer, const char *column, weir_error *err);
 
+/* These columns and no others from now on, in this order; NDJSON writes null for what a row lacks
+ * of them, unless it is optional. The header of CSV counts as written. Before the first batch. */
+void wi_row_writer_fix(wi_row_writer *writer, wi_schema *columns);
+
 /* Appends the batch's rows (and a header due) to out; on failure out is as it was. */
 weir_status wi_row_writer_append(wi_row_writer *writer, const wi_batch *batch, wi_buf *out,
                                  weir_error *err);
+
+/* The same; ends (may be NULL) gets a size_t for each row: where it ends in out. */
+weir_status wi_row_writer_append_ends(wi_row_writer *writer, const wi_batch *batch, wi_buf *out,
+                                      wi_buf *ends, weir_error *err);
 
 /* The header for an output that will have no row; does nothing if it was written. */
 weir_status wi_row_writer_header(wi_row_writer *writer, wi_schema *schema, wi_buf *out,

@@ -36,6 +36,7 @@ struct wi_row_writer {
     bool terminal;
     wi_schema *schema; /* that plans were made for; NULL: none yet */
     wi_schema *header; /* that the header was written for; NULL: not yet */
+    bool fixed;        /* only the header's columns are written */
     wi_buf optional;   /* names, each with its NUL */
     wi_buf plans;      /* wi_column_plan each */
     wi_buf keys;

@@ -134,7 +134,7 @@ def wait_until(condition):
 
 def accounted(done):
     """The numbers of the summary's equation."""
-    found = re.search(r"^(?:([\d,]+) (?:request|command)s?)(.*)$", done.log, re.M)
+    found = re.search(r"^(?:([\d,]+) (?:request|file|command)s?)(.*)$", done.log, re.M)
     total = int(found[1].replace(",", ""))
     if "ok" in found[2] and "=" not in found[2]:
         return total, {"ok": total}

@@ -34,7 +34,10 @@ def folder(tmp_path, weir_path):
     (tmp_path / "ids.txt").write_text("".join(f"{n}\n" for n in range(1, 11)))
     (tmp_path / "videos.txt").write_text("one.mp4\ntwo words.mp4\n")
     (tmp_path / "jobs.csv").write_text("id,file\n1,a b.txt\n2,c.txt\n")
+    (tmp_path / "access.csv").write_text("url,status\n/a.php,500\n/b.html,503\n/c.php,200\n")
+    (tmp_path / "one.mp4").write_text("1")
     (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "d.log").write_text("an error\nterrors\nfatal error\n")
     for name, text in {"a b": "ERROR 1\nfine\nERROR 2\n", "c": "ERROR 3\n"}.items():
         subprocess.run(["gzip"], input=text.encode(), check=True, timeout=LIMIT,
                        stdout=open(tmp_path / "logs" / f"{name}.gz", "wb"))
@@ -58,7 +61,8 @@ def run(line, folder, weir, url):
 
 def test_the_first_screen_shows_every_kind_of_job():
     screen = "\n".join(README.read_text(encoding="utf-8").splitlines()[:24])
-    assert "weir fetch " in screen and "weir exec " in screen
+    for kind in ["fetch", "scan", "exec"]:
+        assert f"\nweir {kind} " in screen
 
 
 @pytest.mark.parametrize("line", lines())
@@ -67,7 +71,9 @@ def test_a_line_of_the_readme(line, folder, weir, mock):
     assert done.returncode == 0, done.stderr
     assert "all ok" in done.stderr
     found = re.search(r"-o (\S+)", line)
-    if found:
+    if found and found[1].endswith(".csv"):
+        assert len((folder / found[1]).read_text().splitlines()) > 1
+    elif found:
         assert read_rows(folder / found[1])
     elif "--passthrough" not in line:
         assert [json.loads(row) for row in done.stdout.splitlines()]
@@ -95,6 +101,26 @@ def test_exit_code_75_is_tried_again(folder, weir):
 def test_a_line_for_the_shell(folder, weir):
     done = run(line_with("zcat"), folder, weir, "")
     assert done.stdout == "logs/a b.gz\t2\nlogs/c.gz\t1\n"
+
+
+def test_lines_that_match_with_their_groups(folder, weir):
+    run(line_with("(?<code>"), folder, weir, "")
+    rows = sorted(read_rows(folder / "errors.ndjson"), key=lambda row: row["code"])
+    assert [(row["path"], row["line"], row["text"], row["code"]) for row in rows] == [
+        ("logs/a b.gz", 1, "ERROR 1", "1"), ("logs/a b.gz", 3, "ERROR 2", "2"),
+        ("logs/c.gz", 1, "ERROR 3", "3")]
+
+
+def test_rows_of_tables_of_which_a_condition_is_true(folder, weir):
+    done = run(line_with("--where"), folder, weir, "")
+    assert [json.loads(row) for row in done.stdout.splitlines()] == [
+        {"path": "access.csv", "line": 2, "url": "/a.php"}]
+
+
+def test_lines_that_hold_either_word(folder, weir):
+    done = run(line_with("-e fatal"), folder, weir, "")
+    assert [json.loads(row) for row in done.stdout.splitlines()] == [
+        {"path": "logs/d.log", "count": 2}]
 
 
 def test_the_mock_that_is_recommended(weir, processes):

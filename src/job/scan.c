@@ -1,0 +1,331 @@
+/*
+ * scan.c: the kind `scan`; see scan.h. Its invariant: every file that a batch of the walk gives is
+ * counted once in the batch's portions: ok, failed, cancelled or not started.
+ */
+#include "scan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "source.h"
+#include "text.h"
+
+enum { BATCH = 64 }; /* files in a piece of work */
+
+/* ---- a hand's life ---- */
+
+static void close_hand(void *state)
+{
+    wi_scan_hand *h = state;
+    wi_pieces_free(h->pieces);
+    wi_search_free(h->search);
+    wi_scan_rows_free(h->rows);
+    wi_digest_free(h->digest);
+    wi_buf_fini(&h->path);
+    wi_buf_fini(&h->whole);
+    free(h->groups);
+    free(h);
+}
+
+static weir_status equip(wi_scan_hand *h, weir_error *err)
+{
+    wi_scan *scan = h->scan;
+    weir_status status = wi_scan_rows_new(scan->shape, &h->rows, err);
+    if (status == WEIR_OK && scan->hashes)
+        status = wi_digest_new(scan->digest, &h->digest, err);
+    if (status == WEIR_OK && scan->matcher)
+        status = wi_search_new(scan->matcher, &h->search, err);
+    size_t groups = scan->judges_lines && scan->matcher ? wi_matcher_columns(scan->matcher) : 0;
+    if (status == WEIR_OK && groups && !(h->groups = calloc(groups, sizeof *h->groups)))
+        status = wi_fail_nomem(err);
+    if (status == WEIR_OK && (scan->read != WEIR_SCAN_FACTS || scan->hashes)) {
+        wi_pieces_options options = {.max_line = scan->max_row,
+                                     .no_decompress = scan->no_decompress || scan->hashes};
+        status = wi_pieces_new(&options, &h->pieces, err);
+    }
+    return status;
+}
+
+static weir_status open_hand(void *job, wi_hand *hand, void **state, weir_error *err)
+{
+    wi_scan_hand *h = calloc(1, sizeof *h);
+    if (!h)
+        return wi_fail_nomem(err);
+    h->scan = job;
+    h->hand = hand;
+    weir_status status = equip(h, err);
+    if (status == WEIR_OK)
+        *state = h;
+    else
+        close_hand(h);
+    return status;
+}
+
+/* ---- an outcome for every file ---- */
+
+/* Few words, the same for all files that it happens to. */
+static const char *reason_of(const weir_error *error)
+{
+    const char *known = error->sys_errno ? strerrordesc_np(error->sys_errno) : NULL;
+    return known ? known : weir_status_text(error->status);
+}
+
+static weir_status put_failure(wi_scan_hand *h, const weir_error *error, weir_error *err)
+{
+    const char *path = wi_buf_cstr(&h->path);
+    if (!path)
+        return wi_fail_nomem(err);
+    wi_portion_fail(h->portion, reason_of(error), path);
+    return wi_scan_rows_failure(h->rows, error->text, err);
+}
+
+static weir_status scan_item(wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
+                             weir_error *err)
+{
+    weir_error fault;
+    h->bytes = 0;
+    wi_hand_item_begins(h->hand);
+    weir_status status = wi_scan_file(h, batch, item, &fault);
+    wi_hand_item_ended(h->hand, h->bytes);
+    if (status == WEIR_OK && h->faults) { /* which have rows of their own */
+        wi_portion_fail(h->portion, "faulty records", h->path.data);
+    } else if (status == WEIR_OK) {
+        h->portion->ok++;
+    } else if (status == WEIR_CANCELLED) {
+        h->portion->cancelled++;
+    } else if (status == WEIR_NOMEM) {
+        h->portion->cancelled++;
+        return wi_fail_nomem(err);
+    } else {
+        return put_failure(h, &fault, err);
+    }
+    return WEIR_OK;
+}
+
+/* Something is wrong in a list of ignored files: said at the end. */
+static void keep_note(wi_scan *scan, const weir_error *error)
+{
+    int i = atomic_fetch_add(&scan->notes_len, 1);
+    if (i < WI_SCAN_NOTES)
+        scan->notes[i] = strdup(error->text);
+}
+
+static weir_status take_item(wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
+                             weir_error *err)
+{
+    if (item->kind == WI_WALK_NOTE) {
+        keep_note(h->scan, item->error);
+        return WEIR_OK;
+    }
+    wi_buf_clear(&h->path);
+    wi_walk_append_path(batch, item, &h->path);
+    if (!wi_buf_cstr(&h->path)) {
+        h->portion->cancelled++;
+        return wi_fail_nomem(err);
+    }
+    wi_scan_rows_begin(h->rows, h->path.data, h->path.len, h->portion);
+    return item->error ? put_failure(h, item->error, err) : scan_item(h, batch, item, err);
+}
+
+/* Is another file? */
+static bool is_wanted(const wi_scan_hand *h)
+{
+    bool enough = h->scan->limit && h->kept >= h->scan->limit;
+    return !enough && !wi_hand_is_draining(h->hand);
+}
+
+static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    int64_t files = 0;
+    for (size_t i = 0; i < batch->n; i++)
+        files += batch->items[i].kind != WI_WALK_NOTE;
+    atomic_fetch_add_explicit(&h->scan->found, files, memory_order_relaxed);
+    h->kept = 0;
+    size_t i = 0;
+    for (; i < batch->n && status == WEIR_OK && is_wanted(h); i++)
+        status = take_item(h, batch, &batch->items[i], err);
+    for (; i < batch->n; i++)
+        h->portion->not_started += batch->items[i].kind != WI_WALK_NOTE;
+    if (status == WEIR_OK)
+        status = wi_scan_rows_settle(h->rows, err);
+    return status;
+}
+
+static weir_status work(void *state, weir_error *err)
+{
+    wi_scan_hand *h = state;
+    wi_walk_batch batch;
+    weir_status status = wi_walk_next(h->scan->walk, BATCH, &batch, err);
+    if (status == WEIR_END)
+        atomic_store(&h->scan->ended, true);
+    if (status != WEIR_OK)
+        return status;
+    h->portion = wi_hand_begin(h->hand, batch.number);
+    if (h->portion) {
+        status = take_batch(h, &batch, err);
+        wi_hand_end(h->hand);
+    } else {
+        status = wi_fail_nomem(err);
+    }
+    wi_walk_release(&batch);
+    return status;
+}
+
+/* ---- the job ---- */
+
+static weir_status next_root(void *arg, wi_buf *path, weir_error *err)
+{
+    wi_scan *scan = arg;
+    return wi_scan_list_next(scan->list, path, err);
+}
+
+static weir_status begin(void *job, weir_error *err)
+{
+    wi_scan *scan = job;
+    if (scan->list) {
+        scan->walk_options.next_root = next_root;
+        scan->walk_options.arg = scan;
+    }
+    return wi_walk_new(&scan->walk_options, &scan->walk, err);
+}
+
+static void stop(void *job)
+{
+    wi_scan *scan = job;
+    wi_walk_stop(scan->walk);
+    if (scan->list)
+        wi_scan_list_interrupt(scan->list);
+}
+
+static int idle(const void *job)
+{
+    return wi_walk_waiting(((const wi_scan *)job)->walk);
+}
+
+static void numbers(const void *job, wi_source_numbers *numbers)
+{
+    const wi_scan *scan = job;
+    bool ended = atomic_load(&scan->ended);
+    int64_t found = atomic_load(&scan->found);
+    *numbers = (wi_source_numbers){
+        .total = ended ? found : -1, .estimate = -1, .read = found, .taken = found, .ended = ended};
+}
+
+static wi_schema *header(void *job)
+{
+    const wi_scan *scan = job;
+    return wi_scan_shape_header(scan->shape);
+}
+
+static void put_files(wi_buf *out, int64_t n, const char *what)
+{
+    wi_buf_put_i64(out, n);
+    wi_buf_puts(out, n == 1 ? " file " : " files ");
+    wi_buf_puts(out, what);
+}
+
+/* How many files were passed over and why, then the notes of the walk. */
+static const char *note(void *job, size_t i, wi_buf *out)
+{
+    wi_scan *scan = job;
+    wi_buf_clear(out);
+    int64_t binary = atomic_load(&scan->binary), unknown = atomic_load(&scan->unknown);
+    int notes = atomic_load(&scan->notes_len);
+    size_t kept = notes < WI_SCAN_NOTES ? (size_t)notes : WI_SCAN_NOTES;
+    if (binary && i-- == 0)
+        put_files(out, binary, "not searched, being binary (--text searches them, too)");
+    else if (unknown && i-- == 0)
+        put_files(out, unknown,
+                  "not read: their names don't tell what records they hold "
+                  "(--records csv, tsv or ndjson does)");
+    else if (i < kept)
+        wi_buf_puts(out, scan->notes[i] ? scan->notes[i] : "");
+    else if (i == kept && notes > WI_SCAN_NOTES)
+        wi_buf_printf(out, "%d more faults in lists of ignored files", notes - WI_SCAN_NOTES);
+    else
+        return NULL;
+    return wi_buf_cstr(out);
+}
+
+static weir_status plan(void *job, wi_buf *out, weir_error *err)
+{
+    wi_scan *scan = job;
+    for (;;) {
+        wi_walk_batch *batch = &scan->planned;
+        if (batch->chunk && scan->planned_at == batch->n)
+            wi_walk_release(batch);
+        if (!batch->chunk) {
+            scan->planned_at = 0;
+            weir_status status = wi_walk_next(scan->walk, BATCH, batch, err);
+            if (status != WEIR_OK) {
+                batch->chunk = NULL;
+                return status;
+            }
+        }
+        const wi_walk_item *item = &batch->items[scan->planned_at++];
+        if (item->kind == WI_WALK_NOTE)
+            continue;
+        wi_walk_append_path(batch, item, out);
+        if (item->error)
+            return wi_fail(err, WEIR_INVALID, "%s", item->error->text);
+        return out->failed ? wi_fail_nomem(err) : WEIR_OK;
+    }
+}
+
+void wi_scan_free(void *job)
+{
+    wi_scan *scan = job;
+    if (scan->planned.chunk)
+        wi_walk_release(&scan->planned);
+    wi_walk_free(scan->walk);
+    wi_scan_list_close(scan->list);
+    wi_scan_shape_free(scan->shape);
+    wi_matcher_free(scan->matcher);
+    wi_expr_free(scan->where);
+    for (size_t i = 0; i < WI_SCAN_NOTES; i++)
+        free(scan->notes[i]);
+    for (size_t i = 0; i < scan->kept_len; i++)
+        free(scan->kept[i]);
+    free(scan->kept);
+    free(scan);
+}
+
+static weir_status check(void *job, bool has_input, wi_schema *schema, weir_error *err)
+{
+    (void)job, (void)has_input, (void)schema, (void)err;
+    return WEIR_OK;
+}
+
+static size_t columns(const void *job, const char *const **names)
+{
+    return wi_scan_shape_columns(((const wi_scan *)job)->shape, names);
+}
+
+static size_t optional_columns(const void *job, const char *const **names)
+{
+    return wi_scan_shape_optional(((const wi_scan *)job)->shape, names);
+}
+
+static const wi_blocking blocking = {
+    .begin = begin,
+    .stop = stop,
+    .open = open_hand,
+    .close = close_hand,
+    .work = work,
+    .idle = idle,
+    .numbers = numbers,
+    .header = header,
+    .note = note,
+    .plan = plan,
+};
+
+const wi_kind wi_scan_kind = {
+    .name = "scan",
+    .descriptors = 2,
+    .check = check,
+    .columns = columns,
+    .optional_columns = optional_columns,
+    .free = wi_scan_free,
+    .blocking = &blocking,
+};
