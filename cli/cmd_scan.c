@@ -381,8 +381,12 @@ static void release(scan_args *args)
     free(args->select.items);
 }
 
-static const job_nouns scan_nouns = {
-    .one = "file", .many = "files", .started = "read", .received = "read", .hands = "threads"};
+static const job_nouns scan_nouns = {.one = "file",
+                                     .many = "files",
+                                     .started = "read",
+                                     .received = "read",
+                                     .hand = "thread",
+                                     .hands = "threads"};
 
 static int scan_run(int argc, char **argv)
 {

@@ -9,7 +9,8 @@ typedef struct job_nouns {
     const char *received; /* "received": what became of the bytes that came */
     const char *server;   /* "server": what a rate is kept for each of; NULL: there is only one */
     const char *servers;
-    const char *hands; /* "threads": each works on one item at a time; NULL: that is not so */
+    const char *hand; /* "thread": each works on one item at a time; NULL: that is not so */
+    const char *hands;
 } job_nouns;
 
 #endif

@@ -188,7 +188,8 @@ static void print_work(FILE *out, const summary *s)
         fprintf(out, ", p99 %s", units_time(&a, stats->p99));
     }
     fprintf(out, "\nat most %s %s at work%s\n", units_count(&a, stats->peak_in_flight),
-            s->nouns->hands, s->found ? ", found while running" : "");
+            plural(stats->peak_in_flight, s->nouns->hand, s->nouns->hands),
+            s->found ? ", found while running" : "");
 }
 
 static void print_details(FILE *out, const job_nouns *nouns, const weir_job_stats *s)

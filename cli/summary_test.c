@@ -9,8 +9,12 @@
 static const job_nouns requests = {"request", "requests", "sent", "received", "server", "servers"};
 static const job_nouns commands_run = {"command", "commands", "run", "printed", NULL, NULL};
 
-static const job_nouns files = {
-    .one = "file", .many = "files", .started = "read", .received = "read", .hands = "threads"};
+static const job_nouns files = {.one = "file",
+                                .many = "files",
+                                .started = "read",
+                                .received = "read",
+                                .hand = "thread",
+                                .hands = "threads"};
 
 static char text[4096];
 

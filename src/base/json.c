@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "scan.h"
 #include "text.h"
+#include "word.h"
 
 /* ---- checking ---- */
 
@@ -55,11 +55,11 @@ static inline void skip_space(scan *s)
 static inline const char *string_stop(const char *at, const char *end)
 {
     for (; end - at >= 8; at += 8) {
-        uint64_t word = wi_scan_load(at);
+        uint64_t word = wi_word_load(at);
         uint64_t stop =
-            wi_scan_equal(word, '"') | wi_scan_equal(word, '\\') | wi_scan_below(word, 0x20);
+            wi_word_equal(word, '"') | wi_word_equal(word, '\\') | wi_word_below(word, 0x20);
         if (stop)
-            return at + wi_scan_first(stop);
+            return at + wi_word_first(stop);
     }
     while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
         at++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "test.h"
+#include "text.h"
 
 static wi_json_result check(const char *text)
 {
@@ -244,7 +245,78 @@ TEST(tame_escapes_what_json_lets_stand)
     wi_buf_fini(&out);
 }
 
-TESTS(CASE(check_tells_the_type), CASE(check_takes_numbers_as_the_grammar_has_them),
+/* Byte by byte, as json.h says. False: not text. */
+static bool escape_slowly(wi_buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool c1 = c == 0xC2 && i + 1 < len && (unsigned char)text[i + 1] < 0xA0;
+        const char *named = c ? strchr("\"\"\\\\\bb\ff\nn\rr\tt", c) : NULL;
+        if (!c)
+            return false;
+        if (named && (c < 0x20 || c == '"' || c == '\\'))
+            wi_buf_printf(out, "\\%c", named[1]);
+        else if (c < 0x20 || c == 0x7F || c1)
+            wi_buf_printf(out, "\\u00%02x", c1 ? (unsigned char)text[i + 1] : c);
+        else
+            wi_buf_putc(out, (char)c);
+        i += c1;
+    }
+    return wi_utf8_valid_prefix(text, len) == len;
+}
+
+static void expect_escaped(const char *text, size_t len)
+{
+    wi_buf want = WI_BUF_INIT;
+    wi_buf got = WI_BUF_INIT;
+    char *exact = malloc(len ? len : 1);
+    memcpy(exact, text, len);
+    bool is_text = escape_slowly(&want, text, len);
+    wi_buf_puts(&got, "before");
+    EXPECT(wi_json_append_text(&got, exact, len) == is_text);
+    if (is_text)
+        EXPECT(got.len == want.len + 6 && memcmp(got.data, "before", 6) == 0 &&
+               (!want.len || memcmp(got.data + 6, want.data, want.len) == 0));
+    else
+        EXPECT_INT(got.len, 6);
+    free(exact);
+    wi_buf_fini(&want);
+    wi_buf_fini(&got);
+}
+
+TEST(text_is_escaped_wherever_it_needs_it)
+{
+    static const char *const odd[] = {
+        "\"",       "\\",           "\n",   "\x1B",     "\x7F",         "\xC2\x85",
+        "\xC2\xA0", "\xC3\xA9",     "\xC2", "\xE2\x82", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+        "\xC2\x41", "\xED\xA0\x80", ""};
+    char text[64];
+    for (size_t len = 0; len < 50; len++) {
+        for (size_t at = 0; at <= len; at++) {
+            for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+                size_t n = strlen(odd[i]) ? strlen(odd[i]) : 1; /* the last is a NUL */
+                memset(text, 'a', len + n);
+                memcpy(text + at, odd[i], n);
+                expect_escaped(text, len + n);
+            }
+        }
+    }
+}
+
+TEST(a_buffer_with_a_cap_takes_what_fits)
+{
+    char bytes[40];
+    memset(bytes, 'x', sizeof bytes);
+    for (size_t len = 1; len <= sizeof bytes; len++) {
+        wi_buf out = {.max = 30};
+        EXPECT(wi_json_append_text(&out, bytes, len));
+        EXPECT(out.failed == (len > 30));
+        wi_buf_fini(&out);
+    }
+}
+
+TESTS(CASE(text_is_escaped_wherever_it_needs_it), CASE(a_buffer_with_a_cap_takes_what_fits),
+      CASE(check_tells_the_type), CASE(check_takes_numbers_as_the_grammar_has_them),
       CASE(check_finds_white_space_outside_strings), CASE(check_says_where_and_why),
       CASE(check_wants_utf8), CASE(check_bounds_the_depth), CASE(minify_keeps_strings_and_digits),
       CASE(walk_gives_members_in_order), CASE(unescape_knows_every_escape),

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "json.h"
-#include "scan.h"
 #include "text.h"
+#include "word.h"
 
 typedef signed char block __attribute__((vector_size(16)));
 
@@ -20,11 +20,11 @@ static inline size_t first_special(block bytes)
     block special = (bytes < 0x20) | (bytes == '"') | (bytes == '\\') | (bytes == 0x7F);
     char masks[BLOCK];
     memcpy(masks, &special, BLOCK);
-    uint64_t low = wi_scan_load(masks);
-    uint64_t high = wi_scan_load(masks + BLOCK / 2);
+    uint64_t low = wi_word_load(masks);
+    uint64_t high = wi_word_load(masks + BLOCK / 2);
     if (low)
-        return wi_scan_first(low);
-    return high ? BLOCK / 2 + wi_scan_first(high) : BLOCK;
+        return wi_word_first(low);
+    return high ? BLOCK / 2 + wi_word_first(high) : BLOCK;
 }
 
 /* Copies up to the first special byte; returns how many bytes. There is room for all. */
@@ -157,13 +157,13 @@ void wi_json_append_tame(wi_buf *out, const char *text, size_t len)
     const char *from = text;
     while (text < end) {
         if (end - text >= 8) {
-            uint64_t word = wi_scan_load(text);
-            uint64_t stop = wi_scan_equal(word, 0x7F) | wi_scan_equal(word, 0xC2);
+            uint64_t word = wi_word_load(text);
+            uint64_t stop = wi_word_equal(word, 0x7F) | wi_word_equal(word, 0xC2);
             if (!stop) {
                 text += 8;
                 continue;
             }
-            text += wi_scan_first(stop);
+            text += wi_word_first(stop);
         }
         if (*text == 0x7F || is_c1(text, end)) {
             bool two = *text != 0x7F;

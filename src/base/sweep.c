@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "scan.h"
+#include "word.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -43,7 +43,7 @@ static size_t count_plain(const char *bytes, size_t len)
     size_t n = 0;
     size_t at = 0;
     for (; len - at >= 8; at += 8)
-        n += (size_t)__builtin_popcountll(wi_scan_equal(wi_scan_load(bytes + at), '\n'));
+        n += (size_t)__builtin_popcountll(wi_word_equal(wi_word_load(bytes + at), '\n'));
     for (; at < len; at++)
         n += bytes[at] == '\n';
     return n;
@@ -111,10 +111,10 @@ static bool ascii_plain(const char *bytes, size_t len)
     uint64_t all = 0;
     size_t at = 0;
     for (; len - at >= 8; at += 8)
-        all |= wi_scan_load(bytes + at);
+        all |= wi_word_load(bytes + at);
     for (; at < len; at++)
         all |= (unsigned char)bytes[at];
-    return wi_scan_high(all) == 0;
+    return wi_word_high(all) == 0;
 }
 
 #ifdef __x86_64__

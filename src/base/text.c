@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "scan.h"
+#include "word.h"
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
@@ -41,12 +41,12 @@ size_t wi_utf8_valid_prefix(const char *bytes, size_t len)
     size_t at = 0;
     while (at < len) {
         if (len - at >= 8) {
-            uint64_t high = wi_scan_high(wi_scan_load(bytes + at));
+            uint64_t high = wi_word_high(wi_word_load(bytes + at));
             if (!high) {
                 at += 8;
                 continue;
             }
-            at += wi_scan_first(high);
+            at += wi_word_first(high);
         }
         size_t n = utf8_length((const unsigned char *)bytes + at, len - at);
         if (!n)

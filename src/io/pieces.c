@@ -4,16 +4,17 @@
  * more than a part of a line.
  *
  * The buffer is of a size that stays in the processor's second cache: what the kernel has copied is
- * searched there. Two reads of a small file cost less than a look at its size and one read.
+ * searched there. Two reads of a small file cost less than a look at its size and one read; only
+ * one costs least, so a file system is asked once a folder whether that will do.
  */
 #include "pieces.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "archive.h"
@@ -22,7 +23,10 @@
 enum {
     USUAL = 256 << 10, /* bytes of the buffer, unless a line is longer */
     LEAST = 16,        /* of a line that is allowed; an archive is known by fewer */
+    PAGE = 4096,       /* the smallest there is */
 };
+
+typedef enum short_read { MAY_BE_ANYTHING, TO_BE_FOUND_OUT, IS_THE_END } short_read;
 
 struct wi_pieces {
     wi_pieces_options options;
@@ -37,8 +41,9 @@ struct wi_pieces {
 
     int fd;
     const char *path;
-    bool begun;       /* something was read, so it is known whether the file is an archive */
-    weir_status over; /* WEIR_OK: there may be more to read; WEIR_END, or why there is not */
+    short_read short_read; /* what it says, in this folder */
+    bool begun;            /* something was read, so it is known whether the file is an archive */
+    weir_status over;      /* WEIR_OK: there may be more to read; WEIR_END, or why there is not */
     weir_error why;
     wi_archive archive;
 
@@ -114,9 +119,40 @@ static void begin(wi_pieces *pieces, const char *path)
     pieces->over = WEIR_OK;
 }
 
+void wi_pieces_enter_folder(wi_pieces *pieces)
+{
+    pieces->short_read = TO_BE_FOUND_OUT;
+}
+
+void wi_pieces_leave_folder(wi_pieces *pieces)
+{
+    pieces->short_read = MAY_BE_ANYTHING;
+}
+
+/* File systems that read by way of the page cache, and make no bytes up as they are asked for. */
+static short_read find_out(int fd)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0)
+        return MAY_BE_ANYTHING;
+    switch (fs.f_type) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC:
+        return IS_THE_END;
+    default:
+        return MAY_BE_ANYTHING;
+    }
+}
+
 void wi_pieces_begin(wi_pieces *pieces, int fd, const char *path)
 {
     begin(pieces, path);
+    if (pieces->short_read == TO_BE_FOUND_OUT)
+        pieces->short_read = find_out(fd);
     pieces->fd = fd;
 }
 
@@ -171,6 +207,15 @@ static weir_status read_some(wi_pieces *pieces, char *dst, size_t size, size_t *
     return read_file(pieces, dst, size, n, err);
 }
 
+/* A read that fails in its middle is cut short too, but where a page ends. */
+static bool was_last(const wi_pieces *pieces, size_t asked, size_t got)
+{
+    if (got == 0)
+        return true;
+    return pieces->short_read == IS_THE_END && got < asked && got % PAGE != 0 && !pieces->stream &&
+           !pieces->archive.decoder;
+}
+
 /*
  * Reads until the buffer is full or nothing more comes, so that a small file is one piece; of a
  * stream, which may take its time, what there is. There is room.
@@ -178,10 +223,10 @@ static weir_status read_some(wi_pieces *pieces, char *dst, size_t size, size_t *
 static void read_on(wi_pieces *pieces)
 {
     do {
+        size_t room = pieces->cap - pieces->len;
         size_t n = 0;
-        pieces->over = read_some(pieces, pieces->bytes + pieces->len, pieces->cap - pieces->len, &n,
-                                 &pieces->why);
-        if (!pieces->over && !n)
+        pieces->over = read_some(pieces, pieces->bytes + pieces->len, room, &n, &pieces->why);
+        if (!pieces->over && was_last(pieces, room, n))
             pieces->over = WEIR_END;
         pieces->len += n;
     } while (!pieces->over && pieces->len < pieces->cap && !pieces->stream);
@@ -235,7 +280,7 @@ static weir_status make_room(wi_pieces *pieces, weir_error *err)
                        "%s: the line that begins at byte %lld is longer than %zu bytes; "
                        "--max-row allows longer ones",
                        pieces->path, (long long)pieces->given, pieces->most - 1);
-    size_t cap = pieces->cap < pieces->most / 2 ? pieces->cap * 2 : pieces->most;
+    size_t cap = pieces->len < pieces->most / 2 ? 2 * pieces->len + 1 : pieces->most;
     char *bytes = realloc(pieces->bytes, cap);
     if (!bytes)
         return wi_fail_nomem(err);

@@ -31,6 +31,15 @@ void wi_pieces_free(wi_pieces *pieces); /* NULL is fine */
  * piece. `path` stands in errors, and stays until then too. */
 void wi_pieces_begin(wi_pieces *pieces, int fd, const char *path);
 
+/*
+ * The files that are begun after wi_pieces_enter_folder lie in one folder, until it is called again
+ * or left, and none of them is a link to a file elsewhere. If the first of them lies on a file
+ * system of a kind that cuts a read short nowhere but at the end of the file, small files take one
+ * read, not a second that only says that there is no more.
+ */
+void wi_pieces_enter_folder(wi_pieces *pieces);
+void wi_pieces_leave_folder(wi_pieces *pieces);
+
 /* Begins what is no regular file, by its path; "-" is standard input. */
 weir_status wi_pieces_begin_stream(wi_pieces *pieces, const char *path, weir_error *err);
 

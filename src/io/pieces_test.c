@@ -58,12 +58,15 @@ static weir_status read_path(wi_pieces *pieces, const char *path, bool lines, wi
 
 static void expect_bytes(wi_pieces *pieces, const char *path, const char *want, size_t len)
 {
-    for (int lines = 0; lines < 2; lines++) {
+    for (int i = 0; i < 4; i++) {
         wi_buf out = WI_BUF_INIT;
-        EXPECT_INT(read_path(pieces, path, lines, &out, NULL), WEIR_END);
+        if (i & 2)
+            wi_pieces_enter_folder(pieces);
+        EXPECT_INT(read_path(pieces, path, i & 1, &out, NULL), WEIR_END);
         EXPECT(out.len == len && (len == 0 || memcmp(out.data, want, len) == 0));
         wi_buf_fini(&out);
     }
+    wi_pieces_leave_folder(pieces);
 }
 
 /* It fails so, after these bytes. */
@@ -119,6 +122,52 @@ TEST(nothing_was_begun_or_nothing_is_there)
     folder_end();
 }
 
+/* How often this thread has read so far; -1 where the kernel does not count. */
+static long reads(void)
+{
+    char text[512] = "";
+    int fd = open("/proc/thread-self/io", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    const char *count = strstr(text, "syscr: ");
+    return count ? atol(count + 7) : -1;
+}
+
+static long reads_of(wi_pieces *pieces, int fd)
+{
+    const char *bytes;
+    size_t len;
+    long before = reads();
+    lseek(fd, 0, SEEK_SET);
+    wi_pieces_begin(pieces, fd, "file");
+    EXPECT_INT(wi_pieces_next(pieces, &bytes, &len, NULL), WEIR_OK);
+    EXPECT_INT(wi_pieces_next(pieces, &bytes, &len, NULL), WEIR_END);
+    return reads() - before - 1; /* but for the look itself */
+}
+
+TEST(a_small_file_takes_one_read_in_a_folder_and_two_elsewhere)
+{
+    static char zeros[8192];
+    if (reads() < 0)
+        SKIP("the kernel does not count reads");
+    wi_pieces *pieces = pieces_of(1 << 20, false);
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    REQUIRE(fd >= 0);
+    EXPECT(write(fd, zeros, 100) == 100);
+    EXPECT_INT(reads_of(pieces, fd), 2);
+    wi_pieces_enter_folder(pieces);
+    EXPECT_INT(reads_of(pieces, fd), 1);
+    EXPECT_INT(reads_of(pieces, fd), 1);
+    EXPECT(ftruncate(fd, 8192) == 0); /* whole pages: a read may have failed there */
+    EXPECT_INT(reads_of(pieces, fd), 2);
+    EXPECT(ftruncate(fd, 100) == 0);
+    wi_pieces_leave_folder(pieces);
+    EXPECT_INT(reads_of(pieces, fd), 2);
+    close(fd);
+    wi_pieces_free(pieces);
+}
+
 /* A file left before its end leaves nothing behind for the next. */
 TEST(a_file_may_be_left)
 {
@@ -128,7 +177,7 @@ TEST(a_file_may_be_left)
     size_t len;
     wi_buf big = WI_BUF_INIT;
     for (int i = 0; i < 100000; i++)
-        wi_buf_puts(&big, "a line\0 " + i % 2);
+        wi_buf_puts(&big, "a line\n");
     put_file(in_folder("big"), big.data, big.len);
     put_file(in_folder("small"), "small\n", 6);
     wi_buf_clear(&big);
@@ -310,12 +359,14 @@ TEST(files_of_the_kernel_have_no_size)
 {
     wi_pieces *pieces = pieces_of(1 << 20, false);
     wi_buf out = WI_BUF_INIT;
+    wi_pieces_enter_folder(pieces); /* where a short read says nothing */
     EXPECT_INT(read_path(pieces, "/proc/self/status", true, &out, NULL), WEIR_END);
     wi_buf_putc(&out, '\0');
     EXPECT(out.len > 100 && strstr(out.data, "\nPid:\t") != NULL);
     wi_buf_clear(&out);
-    EXPECT_INT(read_path(pieces, "/proc/self/maps", true, &out, NULL), WEIR_END);
-    EXPECT(out.len > 0 && out.data[out.len - 1] == '\n');
+    EXPECT_INT(read_path(pieces, "/proc/self/smaps", true, &out, NULL), WEIR_END); /* many reads */
+    wi_buf_putc(&out, '\0');
+    EXPECT(out.len > 4096 && strstr(out.data, "[vdso]") != NULL);
     wi_buf_fini(&out);
     wi_pieces_free(pieces);
 }
@@ -371,6 +422,8 @@ TEST(what_cannot_be_read_is_named)
     weir_error err = {0};
     EXPECT_INT(wi_pieces_next(pieces, &bytes, &len, &err), WEIR_IO);
     EXPECT_STR(err.text, "cannot read closed: Bad file descriptor");
+    expect_failure(pieces, "/proc/self/mem", "", WEIR_IO,
+                   "cannot read /proc/self/mem: Input/output");
     put_file(in_folder("a"), "text\n", 5);
     int fd = open(in_folder("a"), O_WRONLY | O_CLOEXEC);
     wi_pieces_begin(pieces, fd, "a");
@@ -379,6 +432,27 @@ TEST(what_cannot_be_read_is_named)
     close(fd);
     wi_pieces_free(pieces);
     folder_end();
+}
+
+/* A pipe that says EAGAIN stands for a disk that says EIO. */
+TEST(what_came_before_a_failure_is_given)
+{
+    int ends[2];
+    wi_pieces *pieces = pieces_of(1 << 20, false);
+    for (int lines = 0; lines < 2; lines++) {
+        wi_buf out = WI_BUF_INIT;
+        weir_error err = {0};
+        REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+        EXPECT(write(ends[1], "one\ntwo\nthr", 11) == 11);
+        wi_pieces_begin(pieces, ends[0], "disk");
+        EXPECT_INT(read_all(pieces, lines, &out, &err), WEIR_IO);
+        EXPECT_MEM(out.data, out.len, lines ? "one\ntwo\n" : "one\ntwo\nthr");
+        EXPECT_STR(err.text, "cannot read disk: Resource temporarily unavailable");
+        wi_buf_fini(&out);
+        close(ends[0]);
+        close(ends[1]);
+    }
+    wi_pieces_free(pieces);
 }
 
 static volatile sig_atomic_t signals;
@@ -507,19 +581,8 @@ TEST(an_archive_in_an_archive_stays_one)
 TEST(beginnings_of_archives_are_none)
 {
     static const char *const texts[] = {
-        "\x1F",
-        "(",
-        "(\xB5/",
-        "\xFD",
-        "\xFD"
-        "7zXZ",
-        "B",
-        "BZh",
-        "BZh9",
-        "BZh91AY&S",
-        "BZh0 is none\n",
-        "P*M",
-        "\x1F\n\x8B\n",
+        "\x1F", "(",    "(\xB5/",    "\xFD",           "\xFD\x37zXZ", "B",
+        "BZh",  "BZh9", "BZh91AY&S", "BZh0 is none\n", "P*M",         "\x1F\n\x8B\n",
     };
     REQUIRE(folder_begin());
     wi_pieces *pieces = pieces_of(16, false);
@@ -749,6 +812,8 @@ static void check_cut(wi_pieces *pieces, bool stream, uint64_t seed, const wi_bu
     cutting cut = {.fd = ends[1], .seed = seed, .bytes = raw->data, .len = raw->len};
     REQUIRE(pthread_create(&writer, NULL, write_cut, &cut) == 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    if (seed & 1)
+        wi_pieces_enter_folder(pieces);
     if (stream)
         EXPECT_INT(wi_pieces_begin_stream(pieces, path, NULL), WEIR_OK);
     else
@@ -831,12 +896,14 @@ TEST(lack_of_memory_is_survived)
     folder_end();
 }
 
-TESTS(CASE(small_files_are_one_piece_each), CASE(nothing_was_begun_or_nothing_is_there),
-      CASE(a_file_may_be_left), CASE(large_files_come_in_pieces),
-      CASE(lines_may_be_as_long_as_is_allowed), CASE(any_bytes_know_no_lines),
-      CASE(the_first_nul_is_known), CASE(a_nul_is_known_once_it_is_given),
-      CASE(files_of_the_kernel_have_no_size), CASE(files_grow_and_shrink_while_they_are_read),
-      CASE(what_cannot_be_read_is_named), CASE(signals_and_short_reads_change_nothing),
+TESTS(CASE(small_files_are_one_piece_each),
+      CASE(a_small_file_takes_one_read_in_a_folder_and_two_elsewhere),
+      CASE(nothing_was_begun_or_nothing_is_there), CASE(a_file_may_be_left),
+      CASE(large_files_come_in_pieces), CASE(lines_may_be_as_long_as_is_allowed),
+      CASE(any_bytes_know_no_lines), CASE(the_first_nul_is_known),
+      CASE(a_nul_is_known_once_it_is_given), CASE(files_of_the_kernel_have_no_size),
+      CASE(files_grow_and_shrink_while_they_are_read), CASE(what_cannot_be_read_is_named),
+      CASE(what_came_before_a_failure_is_given), CASE(signals_and_short_reads_change_nothing),
       CASE(archives_are_known_by_their_content), CASE(an_archive_in_an_archive_stays_one),
       CASE(beginnings_of_archives_are_none), CASE(archives_cut_short), CASE(damaged_archives),
       CASE(a_line_of_an_archive_may_be_too_long), CASE(streams_are_opened_by_their_path),

@@ -234,6 +234,25 @@ static void portion_leaves(wi_collector *collector, wi_list *node)
     portion_drops(collector, node);
 }
 
+/* What waited for the end. */
+static void take_rest(wi_collector *collector)
+{
+    weir_error err;
+    const wi_blocking *kind = collector->options.kind->blocking;
+    if (!kind || !kind->rest || collector->broken)
+        return;
+    wi_portion *rest = wi_portion_new(0);
+    if (!rest) {
+        wi_fail_nomem(&err);
+        break_off(collector, &err);
+    } else if (kind->rest((void *)collector->options.job, rest, &err) != WEIR_OK) {
+        break_off(collector, &err);
+        wi_portion_free(rest);
+    } else {
+        portion_leaves(collector, &rest->node);
+    }
+}
+
 static const arrivals portions = {.number = portion_number,
                                   .is_last = portion_is_last,
                                   .leave = portion_leaves,
@@ -315,6 +334,7 @@ static void *collect(void *arg)
     wi_list *node;
     while ((node = wi_order_take_any(&collector->order)))
         take_leave(collector, node);
+    take_rest(collector);
     flush(collector);
     wi_tally_sort(&collector->tally);
     collector->options.ended(collector->options.arg);

@@ -250,6 +250,7 @@ static weir_status open_sink(weir_job *job, const char *path, wi_format format, 
                              weir_error *err)
 {
     bool callback = job->options.common.write && path == job->options.common.output;
+    const wi_blocking *blocking = job->kind->blocking;
     wi_sink_options sink = {
         .path = callback ? NULL
                 : path   ? path
@@ -258,9 +259,11 @@ static weir_status open_sink(weir_job *job, const char *path, wi_format format, 
         .write_arg = job->options.common.write_arg,
         .format = format,
         .fixed = wi_works_schema(job->works),
-        .header = job->kind->blocking ? job->kind->blocking->header : NULL,
+        .header = blocking ? blocking->header : NULL,
         .header_arg = job->kind_job,
     };
+    if (out == &job->errors && blocking && blocking->failed_header)
+        sink.header = blocking->failed_header;
     sink.columns_len = job->kind->columns(job->kind_job, &sink.columns);
     sink.optional_len = job->kind->optional_columns(job->kind_job, &sink.optional);
     return wi_sink_new(&sink, out, err);

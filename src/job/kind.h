@@ -19,6 +19,7 @@
 #include "buf.h"
 #include "error.h"
 #include "item.h"
+#include "portion.h"
 
 typedef struct wi_lane wi_lane;
 typedef struct wi_hand wi_hand;
@@ -55,6 +56,13 @@ typedef struct wi_blocking {
     /* The header of a CSV, borrowed: asked when the first row is to be written, and at the end.
      * NULL: none is known. The collector's thread. */
     wi_schema *(*header)(void *job);
+
+    /* The same for the output of failed rows, always known. NULL: as header. */
+    wi_schema *(*failed_header)(void *job);
+
+    /* Puts rows that waited for something that has not come until the end; before the header is
+     * asked for the last time. The collector's thread. May be NULL: none wait. */
+    weir_status (*rest)(void *job, wi_portion *portion, weir_error *err);
 
     /* What there is to say at the end, a line each, until NULL; as printable text in `out`. */
     const char *(*note)(void *job, size_t i, wi_buf *out);

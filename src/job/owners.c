@@ -12,14 +12,22 @@
 /* A group's entry has all its members: some are long. */
 enum { LEAST_ROOM = 1 << 10, MOST_ROOM = 1 << 20 };
 
-/* 0: the name, if there is one, is in owner; ERANGE: the room is too small. */
+/* A longer one is none that a system should have. */
+static void take_name(char name[WI_OWNER_SIZE], const char *found)
+{
+    size_t len = strlen(found);
+    if (len < WI_OWNER_SIZE)
+        memcpy(name, found, len + 1);
+}
+
+/* 0: the name, if there is one, is in `name`; ERANGE: the room is too small. */
 static int ask_user(uint32_t id, char *room, size_t size, char name[WI_OWNER_SIZE])
 {
     struct passwd entry;
     struct passwd *found = NULL;
     int result = getpwuid_r(id, &entry, room, size, &found);
-    if (!result && found && strlen(found->pw_name) < WI_OWNER_SIZE)
-        strcpy(name, found->pw_name);
+    if (!result && found)
+        take_name(name, found->pw_name);
     return result;
 }
 
@@ -28,8 +36,8 @@ static int ask_group(uint32_t id, char *room, size_t size, char name[WI_OWNER_SI
     struct group entry;
     struct group *found = NULL;
     int result = getgrgid_r(id, &entry, room, size, &found);
-    if (!result && found && strlen(found->gr_name) < WI_OWNER_SIZE)
-        strcpy(name, found->gr_name);
+    if (!result && found)
+        take_name(name, found->gr_name);
     return result;
 }
 

@@ -17,6 +17,9 @@ enum { BATCH = 64 }; /* files in a piece of work */
 static void close_hand(void *state)
 {
     wi_scan_hand *h = state;
+    pthread_mutex_lock(&h->scan->lock);
+    wi_list_remove(&h->node);
+    pthread_mutex_unlock(&h->scan->lock);
     wi_pieces_free(h->pieces);
     wi_search_free(h->search);
     wi_scan_rows_free(h->rows);
@@ -40,7 +43,8 @@ static weir_status equip(wi_scan_hand *h, weir_error *err)
         status = wi_fail_nomem(err);
     if (status == WEIR_OK && (scan->read != WEIR_SCAN_FACTS || scan->hashes)) {
         wi_pieces_options options = {.max_line = scan->max_row,
-                                     .no_decompress = scan->no_decompress || scan->hashes};
+                                     .no_decompress = scan->no_decompress || scan->hashes,
+                                     .no_nul = scan->text || scan->read != WEIR_SCAN_LINES};
         status = wi_pieces_new(&options, &h->pieces, err);
     }
     return status;
@@ -53,11 +57,16 @@ static weir_status open_hand(void *job, wi_hand *hand, void **state, weir_error 
         return wi_fail_nomem(err);
     h->scan = job;
     h->hand = hand;
+    wi_list_init(&h->node);
     weir_status status = equip(h, err);
-    if (status == WEIR_OK)
-        *state = h;
-    else
+    if (status != WEIR_OK) {
         close_hand(h);
+        return status;
+    }
+    pthread_mutex_lock(&h->scan->lock);
+    wi_list_append(&h->scan->hands, &h->node);
+    pthread_mutex_unlock(&h->scan->lock);
+    *state = h;
     return status;
 }
 
@@ -142,6 +151,10 @@ static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_
         files += batch->items[i].kind != WI_WALK_NOTE;
     atomic_fetch_add_explicit(&h->scan->found, files, memory_order_relaxed);
     h->kept = 0;
+    if (h->pieces && batch->folder_len && !h->scan->walk_options.follow)
+        wi_pieces_enter_folder(h->pieces);
+    else if (h->pieces) /* what a user names, and what links lead to, may lie anywhere */
+        wi_pieces_leave_folder(h->pieces);
     size_t i = 0;
     for (; i < batch->n && status == WEIR_OK && is_wanted(h); i++)
         status = take_item(h, batch, &batch->items[i], err);
@@ -180,9 +193,8 @@ static weir_status next_root(void *arg, wi_buf *path, weir_error *err)
     return wi_scan_list_next(scan->list, path, err);
 }
 
-static weir_status begin(void *job, weir_error *err)
+weir_status wi_scan_make_walk(wi_scan *scan, weir_error *err)
 {
-    wi_scan *scan = job;
     if (scan->list) {
         scan->walk_options.next_root = next_root;
         scan->walk_options.arg = scan;
@@ -190,9 +202,28 @@ static weir_status begin(void *job, weir_error *err)
     return wi_walk_new(&scan->walk_options, &scan->walk, err);
 }
 
+static weir_status begin(void *job, weir_error *err)
+{
+    (void)job, (void)err;
+    return WEIR_OK; /* the walk was made with the job, which so knows what is wrong with it */
+}
+
+/* Who waits in a pipe, and is not to finish what has begun, is woken. */
+static void interrupt_streams(wi_scan *scan)
+{
+    pthread_mutex_lock(&scan->lock);
+    for (wi_list *node = scan->hands.next; node != &scan->hands; node = node->next) {
+        wi_scan_hand *h = wi_container_of(node, wi_scan_hand, node);
+        if (h->pieces && wi_hand_is_stopping(h->hand))
+            wi_pieces_interrupt(h->pieces);
+    }
+    pthread_mutex_unlock(&scan->lock);
+}
+
 static void stop(void *job)
 {
     wi_scan *scan = job;
+    interrupt_streams(scan);
     wi_walk_stop(scan->walk);
     if (scan->list)
         wi_scan_list_interrupt(scan->list);
@@ -216,6 +247,19 @@ static wi_schema *header(void *job)
 {
     const wi_scan *scan = job;
     return wi_scan_shape_header(scan->shape);
+}
+
+static wi_schema *failed_header(void *job)
+{
+    const wi_scan *scan = job;
+    return wi_scan_shape_failure_header(scan->shape);
+}
+
+static weir_status rest(void *job, wi_portion *portion, weir_error *err)
+{
+    const wi_scan *scan = job;
+    wi_buf *ends = scan->limit ? &portion->row_ends : NULL;
+    return wi_scan_shape_rest(scan->shape, &portion->rows, ends, err);
 }
 
 static void put_files(wi_buf *out, int64_t n, const char *what)
@@ -288,6 +332,7 @@ void wi_scan_free(void *job)
     for (size_t i = 0; i < scan->kept_len; i++)
         free(scan->kept[i]);
     free(scan->kept);
+    pthread_mutex_destroy(&scan->lock);
     free(scan);
 }
 
@@ -316,6 +361,8 @@ static const wi_blocking blocking = {
     .idle = idle,
     .numbers = numbers,
     .header = header,
+    .failed_header = failed_header,
+    .rest = rest,
     .note = note,
     .plan = plan,
 };

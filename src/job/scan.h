@@ -10,6 +10,7 @@
 #ifndef WI_SCAN_H
 #define WI_SCAN_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include "digest.h"
 #include "expr.h"
 #include "kind.h"
+#include "list.h"
 #include "matcher.h"
 #include "pieces.h"
 #include "scan_list.h"
@@ -53,6 +55,9 @@ typedef struct wi_scan {
     atomic_int notes_len;            /* the walk's; may go beyond the array */
     char *notes[WI_SCAN_NOTES];
 
+    pthread_mutex_t lock;
+    wi_list hands; /* all that are at work */
+
     wi_walk_batch planned; /* for plans: items from planned_at on are still to be named */
     size_t planned_at;
     void **kept; /* what options pointed to, copied */
@@ -61,6 +66,7 @@ typedef struct wi_scan {
 
 /* One hand's. */
 typedef struct wi_scan_hand {
+    wi_list node; /* in scan->hands */
     wi_scan *scan;
     wi_hand *hand;
     wi_pieces *pieces;
@@ -81,6 +87,10 @@ typedef struct wi_scan_hand {
 extern const wi_kind wi_scan_kind;
 
 void wi_scan_free(void *job);
+
+/* Of its walk_options and list: what is wrong with globs and lists of ignored files is found now.
+ */
+weir_status wi_scan_make_walk(wi_scan *scan, weir_error *err);
 
 /* ---- scan_file.c ---- */
 

@@ -25,8 +25,26 @@ static void date_of(int64_t days, int64_t *year, int *month, int *day)
     *year = era * 400 + years + (*month <= 2);
 }
 
+static char *put_digits(char *to, int64_t value, int width)
+{
+    for (int i = width; i > 0; value /= 10)
+        to[--i] = (char)('0' + value % 10);
+    return to + width;
+}
+
+static char *put_three(char *to, char between, int64_t a, int64_t b, int64_t c)
+{
+    to = put_digits(to, a, 2);
+    *to++ = between;
+    to = put_digits(to, b, 2);
+    *to++ = between;
+    return put_digits(to, c, 2);
+}
+
+enum { TIME_SIZE = 64 };
+
 /* RFC 3339; years that have not four digits are written with those that they have. */
-static size_t show_time(char *text, size_t size, struct timespec time)
+static size_t show_time(char text[TIME_SIZE], struct timespec time)
 {
     int64_t days = time.tv_sec / DAY;
     int64_t rest = time.tv_sec % DAY;
@@ -38,9 +56,29 @@ static size_t show_time(char *text, size_t size, struct timespec time)
     int month;
     int day;
     date_of(days, &year, &month, &day);
-    return (size_t)snprintf(text, size, "%04lld-%02d-%02dT%02d:%02d:%02d.%09ldZ", (long long)year,
-                            month, day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60),
-                            time.tv_nsec);
+    char *to = text;
+    bool four = year >= 0 && year <= 9999;
+    if (four)
+        to = put_digits(to, year / 100, 2);
+    else
+        to += snprintf(to, TIME_SIZE / 2, "%s%02lld", year < 0 ? "-" : "",
+                       (long long)(year < 0 ? -(year / 100) : year / 100));
+    to = put_three(to, '-', year < 0 ? -(year % 100) : year % 100, month, day);
+    *to++ = 'T';
+    to = put_three(to, ':', rest / 3600, rest / 60 % 60, rest % 60);
+    *to++ = '.';
+    to = put_digits(to, time.tv_nsec, 9);
+    *to++ = 'Z';
+    return (size_t)(to - text);
+}
+
+/* As chmod takes it. */
+static size_t show_mode(char text[TIME_SIZE], mode_t mode)
+{
+    enum { DIGITS = 4 };
+    for (int i = 0; i < DIGITS; i++)
+        text[i] = (char)('0' + (mode >> 3 * (DIGITS - 1 - i) & 7));
+    return DIGITS;
 }
 
 static const char *type_of(mode_t mode)
@@ -68,7 +106,7 @@ static const char *type_of(mode_t mode)
 weir_status wi_scan_rows_stat(wi_scan_rows *rows, const struct stat *st, const char *hash,
                               bool *kept, weir_error *err)
 {
-    char text[64];
+    char text[TIME_SIZE];
     wi_batch *batch = rows->batch;
     size_t column = 1;
     wi_scan_rows_put_path(rows, batch);
@@ -76,9 +114,8 @@ weir_status wi_scan_rows_stat(wi_scan_rows *rows, const struct stat *st, const c
     wi_batch_put_int(batch, column++, st->st_size);
     if (rows->shape->options.with_hash)
         wi_content_put_text(batch, column++, hash);
-    wi_batch_put(batch, column++, WI_STRING, text, show_time(text, sizeof text, st->st_mtim));
-    snprintf(text, sizeof text, "%04o", (unsigned)st->st_mode & 07777);
-    wi_content_put_text(batch, column++, text);
+    wi_batch_put(batch, column++, WI_STRING, text, show_time(text, st->st_mtim));
+    wi_batch_put(batch, column++, WI_STRING, text, show_mode(text, st->st_mode));
     wi_content_put_text(batch, column++, wi_owners_user(&rows->owners, st->st_uid));
     wi_content_put_text(batch, column++, wi_owners_group(&rows->owners, st->st_gid));
     wi_batch_put_int(batch, column++, (int64_t)st->st_nlink);

@@ -42,7 +42,7 @@ static bool is_enough(const wi_scan_hand *h)
  * came of it so far stands, so that must be said. */
 static weir_status look_for_nul(wi_scan_hand *h, int64_t kept, bool *binary, weir_error *err)
 {
-    int64_t at = h->scan->text ? -1 : wi_pieces_nul(h->pieces);
+    int64_t at = wi_pieces_nul(h->pieces);
     *binary = at >= 0;
     if (at < 0)
         return WEIR_OK;

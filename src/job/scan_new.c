@@ -278,11 +278,14 @@ static weir_status set_shape(wi_scan *scan, const weir_scan_options *o, weir_err
 
 static weir_status set_keeping(wi_scan *scan, const weir_scan_options *o, weir_error *err)
 {
+    weir_error inner;
     weir_status status = set_matcher(scan, o, err);
-    if (status == WEIR_OK && o->where)
-        status = wi_expr_new(o->where, strlen(o->where), &scan->where, err);
     if (status != WEIR_OK)
         return status;
+    if (o->where)
+        status = wi_expr_new(o->where, strlen(o->where), &scan->where, &inner);
+    if (status != WEIR_OK)
+        return wi_fail(err, status, "--where: %s", inner.text);
     scan->judges_lines = o->read == WEIR_SCAN_LINES && (o->give == WEIR_SCAN_ROWS || scan->where);
     scan->numbers_lines = numbers_lines(scan, o);
     return set_shape(scan, o, err);
@@ -303,7 +306,9 @@ static weir_status describe_job(wi_scan *scan, const weir_scan_options *o, weir_
         status = set_keeping(scan, o, err);
     if (status == WEIR_OK)
         status = set_walk(scan, o, err);
-    return status == WEIR_OK ? set_list(scan, o, err) : status;
+    if (status == WEIR_OK)
+        status = set_list(scan, o, err);
+    return status == WEIR_OK ? wi_scan_make_walk(scan, err) : status;
 }
 
 weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir_error *err)
@@ -316,6 +321,8 @@ weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir
     wi_scan *scan = calloc(1, sizeof *scan);
     if (!scan)
         return wi_fail_nomem(err);
+    pthread_mutex_init(&scan->lock, NULL);
+    wi_list_init(&scan->hands);
     wi_job_options job = {.common = o->job, .choices = 1, .limit = o->limit};
     status = wi_job_options_fill(&job.common, -1, -1, err);
     scan->max_row = (size_t)job.common.max_row;

@@ -209,7 +209,31 @@ TEST(references_are_shared_by_threads)
     }
 }
 
-TESTS(CASE(keeps_every_kind), CASE(absent_cells_cost_nothing_and_stay_absent),
-      CASE(the_last_put_of_a_cell_counts), CASE(copies_cells),
-      CASE(extend_leaves_earlier_rows_without_the_new), CASE(lines_and_faults_belong_to_rows),
-      CASE(a_row_without_memory_is_dropped_whole), CASE(references_are_shared_by_threads))
+TEST(a_row_that_is_being_put_can_be_read_and_dropped)
+{
+    wi_batch *batch = make(2);
+    wi_batch_put(batch, 0, WI_STRING, "kept", 4);
+    EXPECT_INT(wi_batch_end_row(batch, NULL), WEIR_OK);
+    wi_batch_put(batch, 0, WI_STRING, "dropped", 7);
+    wi_batch_put_int(batch, 1, 5);
+    wi_batch_set_line(batch, 9);
+    wi_batch_set_fault(batch, "bad");
+    expect_text(batch, 1, 0, WI_STRING, "dropped");
+    EXPECT_INT(wi_batch_cell(batch, 1, 1).i, 5);
+    EXPECT_INT(wi_batch_drop_row(batch, NULL), WEIR_OK);
+    EXPECT_INT(wi_batch_rows(batch), 1);
+    wi_batch_put_int(batch, 1, 6);
+    EXPECT_INT(wi_batch_end_row(batch, NULL), WEIR_OK);
+    expect_text(batch, 0, 0, WI_STRING, "kept");
+    EXPECT_INT(wi_batch_cell(batch, 1, 0).kind, WI_ABSENT);
+    EXPECT_INT(wi_batch_cell(batch, 1, 1).i, 6);
+    EXPECT_INT(wi_batch_line(batch, 1), 0);
+    EXPECT(!wi_batch_fault(batch, 1));
+    wi_batch_unref(batch);
+}
+
+TESTS(CASE(a_row_that_is_being_put_can_be_read_and_dropped), CASE(keeps_every_kind),
+      CASE(absent_cells_cost_nothing_and_stay_absent), CASE(the_last_put_of_a_cell_counts),
+      CASE(copies_cells), CASE(extend_leaves_earlier_rows_without_the_new),
+      CASE(lines_and_faults_belong_to_rows), CASE(a_row_without_memory_is_dropped_whole),
+      CASE(references_are_shared_by_threads))

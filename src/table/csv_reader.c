@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "reader_state.h"
-#include "scan.h"
+#include "word.h"
 
 /* ---- where a row ends ---- */
 
@@ -19,11 +19,11 @@ enum { PLAIN, FIELD_BEGINS, UNQUOTED, QUOTED, QUOTE_IN_QUOTED };
 static const char *find_either(const char *at, const char *end, char a, char b)
 {
     for (; end - at >= 8; at += 8) {
-        uint64_t word = wi_scan_load(at);
+        uint64_t word = wi_word_load(at);
         uint64_t stop =
-            wi_scan_equal(word, (unsigned char)a) | wi_scan_equal(word, (unsigned char)b);
+            wi_word_equal(word, (unsigned char)a) | wi_word_equal(word, (unsigned char)b);
         if (stop)
-            return at + wi_scan_first(stop);
+            return at + wi_word_first(stop);
     }
     while (at < end && *at != a && *at != b)
         at++;

@@ -6,16 +6,16 @@
 #include <string.h>
 
 #include "json.h"
-#include "scan.h"
 #include "text.h"
+#include "word.h"
 #include "writer_state.h"
 
 static bool needs_quotes(const char *at, const char *end)
 {
     for (; end - at >= 8; at += 8) {
-        uint64_t word = wi_scan_load(at);
-        if (wi_scan_equal(word, ',') | wi_scan_equal(word, '"') | wi_scan_equal(word, '\n') |
-            wi_scan_equal(word, '\r'))
+        uint64_t word = wi_word_load(at);
+        if (wi_word_equal(word, ',') | wi_word_equal(word, '"') | wi_word_equal(word, '\n') |
+            wi_word_equal(word, '\r'))
             return true;
     }
     for (; at < end; at++)

@@ -268,6 +268,43 @@ TEST(a_full_buffer_stays_as_it_was)
     wi_row_writer_free(writer);
 }
 
+static void expect_fixed(wi_format format, const wi_batch *batch, const char *want)
+{
+    static const char *const names[] = {"new", "d", "s", "hint", "a"};
+    wi_schema *columns = schema_of(names, 5);
+    wi_row_writer *writer = NULL;
+    wi_buf out = WI_BUF_INIT;
+    wi_buf ends = WI_BUF_INIT;
+    REQUIRE(wi_row_writer_new(format, &writer, NULL) == WEIR_OK);
+    EXPECT_INT(wi_row_writer_optional(writer, "hint", NULL), WEIR_OK);
+    wi_row_writer_fix(writer, columns);
+    wi_schema_unref(columns);
+    EXPECT_INT(wi_row_writer_append_ends(writer, batch, &out, &ends, NULL), WEIR_OK);
+    EXPECT_STR(wi_buf_cstr(&out), want);
+    const size_t *at = (const size_t *)ends.data;
+    EXPECT_INT(ends.len, 3 * sizeof *at);
+    EXPECT_INT(at[0], (size_t)(strchr(want, '\n') - want) + 1);
+    EXPECT_INT(at[2], out.len);
+    out.max = out.cap;
+    for (int i = 0; i < 100 && !wi_row_writer_append_ends(writer, batch, &out, &ends, NULL); i++)
+        ;
+    EXPECT_INT(((const size_t *)ends.data)[ends.len / sizeof *at - 1], out.len);
+    wi_buf_fini(&out);
+    wi_buf_fini(&ends);
+    wi_row_writer_free(writer);
+}
+
+TEST(columns_may_be_fixed)
+{
+    wi_batch *batch = one_of_each();
+    expect_fixed(WI_FORMAT_NDJSON, batch,
+                 "{\"new\":null,\"d\":12.3,\"s\":\"a \\\"b\\\", c\",\"a\":null}\n"
+                 "{\"new\":null,\"d\":null,\"s\":null,\"a\":null}\n"
+                 "{\"new\":null,\"d\":null,\"s\":\"\",\"hint\":\"two\\nlines\",\"a\":null}\n");
+    expect_fixed(WI_FORMAT_CSV, batch, ",12.3,\"a \"\"b\"\", c\",,\n,,,,\n,,,\"two\nlines\",\n");
+    wi_batch_unref(batch);
+}
+
 static weir_status write_all(wi_format format, bool terminal, const wi_batch *batch)
 {
     wi_row_writer *writer = NULL;
@@ -306,8 +343,9 @@ TEST(other_formats_are_refused)
     wi_row_writer_free(NULL);
 }
 
-TESTS(CASE(csv_for_a_terminal_neither), CASE(ndjson_has_every_kind), CASE(csv_has_every_kind),
-      CASE(ndjson_holds_nothing_a_terminal_obeys), CASE(doubles_have_three_decimals_at_most),
-      CASE(csv_matches_columns_by_name), CASE(ndjson_takes_any_schema_after_another),
-      CASE(a_header_alone_is_written_once), CASE(a_full_buffer_stays_as_it_was),
-      CASE(writing_survives_lack_of_memory), CASE(other_formats_are_refused))
+TESTS(CASE(columns_may_be_fixed), CASE(csv_for_a_terminal_neither), CASE(ndjson_has_every_kind),
+      CASE(csv_has_every_kind), CASE(ndjson_holds_nothing_a_terminal_obeys),
+      CASE(doubles_have_three_decimals_at_most), CASE(csv_matches_columns_by_name),
+      CASE(ndjson_takes_any_schema_after_another), CASE(a_header_alone_is_written_once),
+      CASE(a_full_buffer_stays_as_it_was), CASE(writing_survives_lack_of_memory),
+      CASE(other_formats_are_refused))

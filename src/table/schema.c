@@ -118,11 +118,11 @@ void wi_schema_show(const wi_schema *schema, char text[WI_SCHEMA_SHOWN])
 {
     static const char more[] = ", ...";
     size_t len = 0;
-    strcpy(text, "none");
+    memcpy(text, "none", sizeof "none");
     for (size_t i = 0; i < schema->n; i++) {
         wi_name name = schema->names[i];
         if (len + name.len + 2 > WI_SCHEMA_SHOWN - sizeof more) {
-            strcpy(text + len, i ? more : more + 2);
+            snprintf(text + len, WI_SCHEMA_SHOWN - len, "%s", i ? more : more + 2);
             return;
         }
         len += (size_t)snprintf(text + len, WI_SCHEMA_SHOWN - len, "%s%.*s", i ? ", " : "",

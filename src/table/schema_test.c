@@ -75,5 +75,42 @@ TEST(has_a_cap)
     wi_schema_unref(schema);
 }
 
-TESTS(CASE(finds_columns_by_name), CASE(refuses_duplicates_by_name),
-      CASE(extends_without_touching_the_base), CASE(has_a_cap))
+static void expect_shown(size_t n, const char *text, const char *want)
+{
+    static char texts[50][16];
+    wi_name names[50];
+    wi_schema *schema = NULL;
+    char shown[WI_SCHEMA_SHOWN];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(texts[i], sizeof texts[i], "%s%zu", text, i);
+        names[i] = name(texts[i]);
+    }
+    REQUIRE(wi_schema_new(names, n, &schema, NULL) == WEIR_OK);
+    wi_schema_show(schema, shown);
+    EXPECT_STR(shown, want);
+    wi_schema_unref(schema);
+}
+
+TEST(shows_names_as_far_as_they_fit)
+{
+    expect_shown(0, "", "none");
+    expect_shown(1, "a", "a0");
+    expect_shown(3, "a", "a0, a1, a2");
+    expect_shown(50, "column_",
+                 "column_0, column_1, column_2, column_3, column_4, column_5, "
+                 "column_6, column_7, column_8, column_9, column_10, column_11, "
+                 "column_12, column_13, column_14, column_15, column_16, "
+                 "column_17, column_18, ...");
+    char text[300];
+    char shown[WI_SCHEMA_SHOWN];
+    wi_schema *schema = NULL;
+    memset(text, 'x', sizeof text);
+    wi_name longest = {text, sizeof text};
+    REQUIRE(wi_schema_new(&longest, 1, &schema, NULL) == WEIR_OK);
+    wi_schema_show(schema, shown);
+    EXPECT_STR(shown, "...");
+    wi_schema_unref(schema);
+}
+
+TESTS(CASE(shows_names_as_far_as_they_fit), CASE(finds_columns_by_name),
+      CASE(refuses_duplicates_by_name), CASE(extends_without_touching_the_base), CASE(has_a_cap))

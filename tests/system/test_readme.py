@@ -35,7 +35,8 @@ def folder(tmp_path, weir_path):
     (tmp_path / "videos.txt").write_text("one.mp4\ntwo words.mp4\n")
     (tmp_path / "jobs.csv").write_text("id,file\n1,a b.txt\n2,c.txt\n")
     (tmp_path / "access.csv").write_text("url,status\n/a.php,500\n/b.html,503\n/c.php,200\n")
-    (tmp_path / "one.mp4").write_text("1")
+    for name in ["one.mp4", "two words.mp4"]:
+        (tmp_path / name).write_text(name)
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "d.log").write_text("an error\nterrors\nfatal error\n")
     for name, text in {"a b": "ERROR 1\nfine\nERROR 2\n", "c": "ERROR 3\n"}.items():
