@@ -14,12 +14,12 @@ CORES = os.cpu_count() or 1
 
 
 def weir(folder, expression, *options):
-    """Rows in the order of the walk, as by default."""
+    """Rows in the order of the walk, as by default; not with -o, which also waits for the disk."""
     if not WEIR.exists():
         raise Failed(f"{WEIR} is not built")
-    command = [WEIR, "scan", "-q", *options, "-o", FOUND, "--match", expression.regex]
+    command = [WEIR, "scan", "-q", *options, "--match", expression.regex]
     command += ["--ignore-case"] if expression.ignore_case else []
-    return run([*command, folder], from_rows)
+    return run([*command, folder], from_rows, FOUND)
 
 
 def rg(folder, expression, *options):

@@ -23,12 +23,12 @@
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -400,7 +400,7 @@ int main(int argc, char **argv)
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     /* It stands for another machine, which ours does not slow down when busy. Where permitted. */
-    setpriority(PRIO_PROCESS, 0, -15);
+    sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 1});
     if (!make_tree((unsigned)files)) {
         fprintf(stderr, "slowfs: not enough memory\n");
         return 1;
