@@ -1,5 +1,6 @@
 """What every measurement needs: running a client and its cost, servers, alternating rounds, rows."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -71,13 +72,16 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(command, core=CLIENT_CORE, longest=LONGEST_RUN):
-    """Runs a command under bench/measure and gives (cost, standard output)."""
+def measure(command, core=CLIENT_CORE, longest=LONGEST_RUN, stdout=None, exits=(0,)):
+    """Runs a command under bench/measure and gives (cost, standard output).
+
+    With stdout, a path, its output goes there instead. exits: the exit codes that are no failure.
+    """
     report = OUT / "measure.json"
-    with subprocess.Popen(
+    with contextlib.ExitStack() as closes, subprocess.Popen(
         [OUT / "measure", core, report, *map(str, command)],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=closes.enter_context(open(stdout, "wb")) if stdout else subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -91,7 +95,7 @@ def measure(command, core=CLIENT_CORE, longest=LONGEST_RUN):
     if child.returncode != 0:
         raise Failed(errors.strip()[-300:] or f"exit {child.returncode}")
     cost = json.loads(report.read_text(encoding="utf-8"))
-    if cost["exit"] != 0:
+    if cost["exit"] not in exits:
         raise Failed(f"exit {cost['exit']}: {errors.strip()[-300:]}")
     return cost, output
 

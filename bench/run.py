@@ -18,6 +18,7 @@ from pathlib import Path
 
 import measure_exec
 import measure_fetch
+import measure_scan
 import measure_tasks
 from common import HERE, OUT, PYTHON, TOOLS, WEIR, Bench, Failed, say
 
@@ -32,6 +33,13 @@ PARTS = {
     "exec": {
         "commands": measure_exec.commands,
         "one-command": measure_exec.one_command,
+    },
+    "scan": {
+        "warm": measure_scan.warm,
+        "cold": measure_scan.cold,
+        "slow": measure_scan.slow,
+        "archives": measure_scan.archives,
+        "large-file": measure_scan.memory,
     },
     "tasks": {
         "sleeps": measure_tasks.sleeps,
@@ -82,6 +90,9 @@ def machine():
         "wrk": first_line("wrk", "-v").split("[")[0].strip(),
         "GNU parallel": first_line("parallel", "--version").rpartition(" ")[2],
         "xargs": first_line("xargs", "--version").rpartition(" ")[2],
+        "ripgrep": first_line("rg", "--version").removeprefix("ripgrep "),
+        "GNU grep": first_line("grep", "--version").rpartition(" ")[2],
+        "DuckDB": first_line(str(PYTHON), "-c", "import duckdb; print(duckdb.__version__)"),
         "libuv": first_line("pkg-config", "--modversion", "libuv"),
     }
 
@@ -96,7 +107,7 @@ def table(bench, rows, command):
         sign = "≥" if row.at_least else "≤"
         bound = "" if row.bound is None else f"{sign} {row.bound:g} {row.unit}"
         mark = {None: "", True: "pass", False: "**fail**"}[row.passed]
-        value = f"{number(row.value)} {row.unit}"
+        value = f"{number(row.value)} {row.unit}".rstrip()
         lines.append(f"| {row.benchmark} | {row.what} | {value} | {bound} | {mark} |")
     lines += [""] + [f"- {note}" for note in bench.notes] + [""] * bool(bench.notes)
     lines += [f"Medians of {bench.rounds} alternating rounds, `{command}`:", ""]
