@@ -394,6 +394,9 @@ def test_standard_input(weir, tree):
         ("-", 1, "abc"), ("-", 3, "b")]
     done = weir("scan", "-c", "-e", "a", "-", "a.c", cwd=tree, input="a\na\n")
     assert {row["path"]: row["count"] for row in done.rows} == {"-": 2, "a.c": 1}
+    (tree / "-").write_text("a file")
+    done = weir("scan", "--stat", "-", "./-", "-g", "-", "--hash", "xxh3", cwd=tree, input="abc\n")
+    assert [(row["path"], row["type"]) for row in done.rows] == [("-", "fifo"), ("./-", "file")], done.log
     done = weir("scan", "--hash", "sha256", "-", input="abc")
     assert done.rows[0]["hash"] == hashlib.sha256(b"abc").hexdigest()
     done = weir("scan", "-e", "int", cwd=tree, input="int\n")  # no path: the folder, not the pipe
