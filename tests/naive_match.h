@@ -54,12 +54,12 @@ static inline void naive_open(naive *n, const wi_name *patterns, size_t count,
         wi_buf text = WI_BUF_INIT;
         bool line = options->line_regexp;
         bool word = options->word_regexp && !line;
-        wi_buf_puts(&text, line ? "^(?:" : word ? "(?<!\\w)(?:" : "");
+        wi_buf_puts(&text, line ? "^(?:" : word ? "(?<=^|\\W)(?:" : "");
         if (options->fixed_strings)
             naive_quote(&text, &patterns[i]);
         else
             wi_buf_append(&text, patterns[i].bytes, patterns[i].len);
-        wi_buf_puts(&text, line ? ")$" : word ? ")(?!\\w)" : "");
+        wi_buf_puts(&text, line ? ")$" : word ? ")(?=\\W|$)" : "");
         n->codes[i] = pcre2_compile((const unsigned char *)(text.data ? text.data : ""), text.len,
                                     flags, &why, &at, context);
         pcre2_jit_compile(n->codes[i], PCRE2_JIT_COMPLETE);

@@ -10,6 +10,8 @@
 
 #include "walk_state.h"
 
+enum { MOST_EARLY = 1024 }; /* roots that are looked at before one that was named earlier */
+
 /* ---- making and freeing ---- */
 
 static size_t fds_allowed(size_t wanted)
@@ -94,6 +96,13 @@ void wi_walk_free(wi_walk *walk)
     if (!walk)
         return;
     wi_walk_work_drop(walk->stack);
+    for (wi_walk_early *early = walk->early, *next; early; early = next) {
+        next = early->next;
+        wi_walk_work_drop(early->first);
+        if (early->chunk)
+            wi_walk_chunk_unref(early->chunk);
+        free(early);
+    }
     for (wi_walk_chunk *chunk = walk->ready, *next; chunk; chunk = next) {
         next = (wi_walk_chunk *)chunk->work.next;
         wi_walk_chunk_unref(chunk);
@@ -187,7 +196,8 @@ static bool may_read(const wi_walk *walk)
 
 static bool may_ask_root(const wi_walk *walk)
 {
-    return !walk->stack && !walk->roots_over && !walk->asking_root;
+    return !walk->stack && !walk->roots_over && !walk->asking_root &&
+           walk->roots_asked - walk->roots_seen < MOST_EARLY;
 }
 
 /* Before a thread leaves: one that waits goes on in its place. */
@@ -253,18 +263,24 @@ static void put_reader(wi_walk *walk, wi_walk_reader *reader)
     walk->idle = reader;
 }
 
+static void publish_found(wi_walk *walk, wi_walk_chunk *chunk, wi_walk_work *first,
+                          wi_walk_work *last, size_t n_work)
+{
+    size_t n = n_work;
+    if (chunk) {
+        n += 1 + chunk->n / 64;
+        add_ready(walk, chunk);
+    }
+    push_first(walk, first, last);
+    wake(walk, n);
+}
+
 /* Takes over what a reader found. */
 static void publish(wi_walk *walk, wi_walk_reader *reader)
 {
-    size_t n = reader->n_work;
-    if (reader->chunk) {
-        n += 1 + reader->chunk->n / 64;
-        add_ready(walk, reader->chunk);
-    }
-    push_first(walk, reader->first, reader->last);
+    publish_found(walk, reader->chunk, reader->first, reader->last, reader->n_work);
     reader->chunk = NULL;
     reader->first = reader->last = NULL;
-    wake(walk, n);
 }
 
 /*
@@ -344,6 +360,45 @@ static weir_status next_root(wi_walk *walk, wi_buf *path, bool *is_default, weir
     return wi_buf_cstr(path) ? WEIR_OK : wi_fail_nomem(err);
 }
 
+static weir_status keep_early(wi_walk *walk, wi_walk_reader *reader, uint64_t root, weir_error *err)
+{
+    wi_walk_early **at = &walk->early, *early = malloc(sizeof *early);
+    if (!early)
+        return wi_fail_nomem(err);
+    while (*at && (*at)->root < root)
+        at = &(*at)->next;
+    *early = (wi_walk_early){
+        .next = *at,
+        .root = root,
+        .chunk = reader->chunk,
+        .first = reader->first,
+        .last = reader->last,
+        .n_work = reader->n_work,
+    };
+    *at = early;
+    reader->chunk = NULL;
+    reader->first = reader->last = NULL;
+    return WEIR_OK;
+}
+
+/* Takes over what was found at a root, when its turn has come: files that are named one after the
+ * other are given so. */
+static weir_status publish_root(wi_walk *walk, wi_walk_reader *reader, uint64_t root,
+                                weir_error *err)
+{
+    if (root != walk->roots_seen)
+        return keep_early(walk, reader, root, err);
+    publish(walk, reader);
+    walk->roots_seen++;
+    for (wi_walk_early *early; (early = walk->early) && early->root == walk->roots_seen;) {
+        walk->early = early->next;
+        publish_found(walk, early->chunk, early->first, early->last, early->n_work);
+        walk->roots_seen++;
+        free(early);
+    }
+    return WEIR_OK;
+}
+
 /* With the lock, which is given up meanwhile: asks for a root and looks at it. */
 static void read_root(wi_walk *walk, wi_walk_reader *reader)
 {
@@ -356,22 +411,24 @@ static void read_root(wi_walk *walk, wi_walk_reader *reader)
     weir_status status = next_root(walk, &path, &is_default, &err);
     pthread_mutex_lock(&walk->lock);
     walk->asking_root = false;
+    uint64_t root = walk->roots_asked;
     if (status == WEIR_OK) {
+        walk->roots_asked++;
         wake(walk, !walk->options.sorted);
         pthread_mutex_unlock(&walk->lock);
         status = wi_walk_look_at_root(walk, reader, path.data, is_default, &err);
         pthread_mutex_lock(&walk->lock);
     }
     walk->reading--;
-    if (status == WEIR_END) {
-        walk->roots_over = true;
-    } else if (status != WEIR_OK) {
-        fail(walk, status, &err);
-    } else {
+    if (status == WEIR_OK) {
         if (reader->first)
             ((wi_walk_folder *)reader->first)->root->pending = 1;
-        publish(walk, reader);
+        status = publish_root(walk, reader, root, &err);
     }
+    if (status == WEIR_END)
+        walk->roots_over = true;
+    else if (status != WEIR_OK)
+        fail(walk, status, &err);
     wi_buf_fini(&path);
 }
 

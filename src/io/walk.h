@@ -13,6 +13,9 @@
  * for standard input and has the type of a pipe. A root that does not
  * exist as such and has a wildcard is a glob: all that matches it stands as if it had been named,
  * but hidden and ignored files are left out. Trouble with one path is an item, never an end.
+ *
+ * Files are given in no order unless they are sorted, but for roots that are files: between two
+ * folders they keep the order in which they were named.
  */
 #ifndef WI_WALK_H
 #define WI_WALK_H

@@ -108,6 +108,15 @@ typedef struct wi_walk_reader {
     bool more; /* the folder is not yet read to its end */
 } wi_walk_reader;
 
+/* What was found at a root before it was known what is at one that was named earlier. */
+typedef struct wi_walk_early {
+    struct wi_walk_early *next;
+    uint64_t root;
+    wi_walk_chunk *chunk;
+    wi_walk_work *first, *last;
+    size_t n_work;
+} wi_walk_early;
+
 struct wi_walk {
     wi_walk_options options; /* without what was compiled or read */
     wi_ignore *ignore;
@@ -127,6 +136,8 @@ struct wi_walk {
     size_t next_root;
     bool asking_root;
     bool roots_over;
+    uint64_t roots_asked, roots_seen; /* seen: they and all before them were looked at */
+    wi_walk_early *early;             /* by their roots */
     uint64_t given, batches;
     weir_error failure; /* its status: why the walk ended too early */
 };

@@ -311,6 +311,38 @@ TEST(roots_are_asked_for_as_needed)
     end();
 }
 
+/* Although some take longer to be found than those behind them. */
+TEST(files_that_are_named_keep_their_order)
+{
+    enum { FILES = 400, DETOURS = 700 };
+    static char names[FILES][DETOURS * 5 + 8];
+    const char *roots[FILES];
+    wi_buf wanted = WI_BUF_INIT;
+    REQUIRE(begin());
+    put("d/x", "");
+    for (int i = 0; i < FILES; i++) {
+        char name[8], *at = names[i];
+        snprintf(name, sizeof name, "f%d", i);
+        if (i % 10) /* the others are missing */
+            put(name, "");
+        for (int detours = i % 3 ? 0 : DETOURS; detours > 0; detours--)
+            at = stpcpy(at, "d/../");
+        strcpy(at, name);
+        roots[i] = names[i];
+        if (i % 10)
+            wi_buf_printf(&wanted, "%03d %s\n", i, names[i]);
+    }
+    for (int threads = 2; threads <= 16; threads *= 2) {
+        result r = {.numbered = true, .batch = (size_t)threads};
+        walk_into(&r, &(wi_walk_options){.roots = roots, .n_roots = FILES}, threads);
+        EXPECT_INT(r.errors, FILES / 10);
+        EXPECT(strcmp(wi_buf_cstr(&r.paths), wi_buf_cstr(&wanted)) == 0);
+        forget(&r);
+    }
+    wi_buf_fini(&wanted);
+    end();
+}
+
 TEST(other_file_systems_may_be_left_out)
 {
     struct stat root, proc;
@@ -371,5 +403,5 @@ TESTS(CASE(paths_are_written_as_the_roots_are), CASE(hidden_files_and_depth), CA
       CASE(roots_may_be_globs), CASE(lists_are_heeded), CASE(links), CASE(trouble_is_an_item),
       CASE(sorted_by_name_in_each_folder), CASE(numbers_are_the_order),
       CASE(files_are_opened_by_way_of_their_folder), CASE(names_of_any_bytes),
-      CASE(roots_are_asked_for_as_needed), CASE(other_file_systems_may_be_left_out),
-      CASE(survives_lack_of_memory))
+      CASE(roots_are_asked_for_as_needed), CASE(files_that_are_named_keep_their_order),
+      CASE(other_file_systems_may_be_left_out), CASE(survives_lack_of_memory))

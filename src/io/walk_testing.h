@@ -82,11 +82,11 @@ static inline void sort_lines(wi_buf *buf)
     free(text);
 }
 
-static inline void walk_with(result *r, const wi_walk_options *options, int threads, size_t batch)
+/* The same into a result that says what is wanted. */
+static inline void walk_into(result *r, const wi_walk_options *options, int threads)
 {
     enum { MOST = 16 };
     pthread_t others[MOST];
-    *r = (result){.batch = batch, .numbered = options->sorted && threads > 1};
     pthread_mutex_init(&r->lock, NULL);
     if (!EXPECT(wi_walk_new(options, &r->walk, NULL) == WEIR_OK))
         return;
@@ -101,6 +101,12 @@ static inline void walk_with(result *r, const wi_walk_options *options, int thre
     EXPECT_INT(r->numbers, n ? n * (n - 1) / 2 : 0); /* each number once */
     if (!options->sorted)
         sort_lines(&r->paths);
+}
+
+static inline void walk_with(result *r, const wi_walk_options *options, int threads, size_t batch)
+{
+    *r = (result){.batch = batch, .numbered = options->sorted && threads > 1};
+    walk_into(r, options, threads);
 }
 
 static inline void forget(result *r)

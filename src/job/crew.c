@@ -2,13 +2,16 @@
  * crew.c: the foreman of a crew; see crew.h. Its invariant: a hand's thread is started and joined
  * by the foreman alone, and `ended` is called once, when none runs.
  */
-#include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "crew_state.h"
 #include "thread.h"
 
-enum { LOOKED_AT = 16 }; /* hands, at once */
+enum {
+    LOOKED_AT = 8,   /* hands, at once */
+    PIECE_BITS = 16, /* of work, for the speed: an item, or 64 KiB of one */
+};
 
 /* How often there is a look round; more often as long as little is known. */
 #define ROUND (5 * WI_MILLISECOND)
@@ -71,7 +74,26 @@ static void want(wi_crew *crew, int wanted)
 
 /* ---- rounds ---- */
 
-static void sample_hands(wi_crew *crew, wi_crew_sample *sample)
+static bool is_at_work(int doing)
+{
+    return doing == WI_HAND_WORKING || doing == WI_HAND_SEEKING;
+}
+
+/* What all of them tell by themselves. */
+static void count_hands(wi_crew *crew, wi_crew_sample *sample)
+{
+    int made = atomic_load(&crew->made);
+    for (int i = 0; i < made; i++) {
+        const wi_hand *hand = crew->hands[i];
+        int doing = atomic_load_explicit(&hand->doing, memory_order_relaxed);
+        sample->present += doing == WI_HAND_HELD || is_at_work(doing);
+        sample->idle |= doing == WI_HAND_HELD;
+        sample->done += hand->attempts + (hand->bytes >> PIECE_BITS);
+    }
+}
+
+/* What the kernel tells of some of them. */
+static void look_at_hands(wi_crew *crew, wi_crew_sample *sample)
 {
     int made = atomic_load(&crew->made), wanted = atomic_load(&crew->wanted);
     int n = made < wanted ? made : wanted;
@@ -80,10 +102,7 @@ static void sample_hands(wi_crew *crew, wi_crew_sample *sample)
         const wi_hand *hand = crew->hands[crew->cursor];
         int doing = atomic_load_explicit(&hand->doing, memory_order_relaxed);
         bool blocked;
-        if (doing == WI_HAND_HELD)
-            sample->idle = true;
-        else if ((doing == WI_HAND_WORKING || doing == WI_HAND_SEEKING) &&
-                 wi_hand_look(hand, &blocked))
+        if (is_at_work(doing) && wi_hand_look(hand, &blocked))
             *(blocked ? &sample->blocked : &sample->runnable) += 1;
     }
 }
@@ -92,7 +111,11 @@ static void find_size(wi_crew *crew, int64_t now)
 {
     wi_crew_sample sample = {.now = now};
     const wi_blocking *kind = blocking_of(crew);
-    sample_hands(crew, &sample);
+    struct timespec cpu = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    sample.cpu = cpu.tv_sec * WI_SECOND + cpu.tv_nsec;
+    count_hands(crew, &sample);
+    look_at_hands(crew, &sample);
     if (kind->idle && kind->idle(crew->options.job) > 0)
         sample.idle = true;
     int wanted = wi_crew_size_next(&crew->size, &sample);

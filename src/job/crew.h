@@ -17,6 +17,7 @@
 #define WI_CREW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "portion.h"
@@ -27,10 +28,18 @@ typedef struct wi_hand wi_hand;
 
 enum {
     WI_CREW_MOST = 256,           /* hands that are found to be of use, at most */
+    WI_PIECE_ITEMS = 64,          /* items of a piece of work, at most */
     WI_PORTION_BYTES = 256 << 10, /* of rows, after which a piece's portion is to be flushed */
 };
 
 /* ---- for kinds: on the hand's own thread, from inside wi_blocking.work ---- */
+
+/*
+ * How many items the next piece of work should have: as many as will take a few milliseconds, as
+ * far as those before tell, so that rows come soon and all hands end at about the same time; 1 to
+ * WI_PIECE_ITEMS.
+ */
+size_t wi_hand_share(const wi_hand *hand);
 
 /* Begins a piece of work; its portion is the hand's until wi_hand_end. NULL: no memory, and the job
  * ends. */

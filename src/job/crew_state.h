@@ -30,6 +30,9 @@ struct wi_hand {
     wi_portion *portion; /* of the piece of work it is at */
     int64_t now;         /* when it last looked */
     int64_t item_began;
+    int64_t piece_began;
+    int64_t items_before; /* this piece */
+    int64_t per_item;     /* ns that one took of late; 0: not known */
 
     /* Written by the hand's thread alone, read by others. */
     atomic_int doing;   /* a wi_hand_doing */
@@ -61,6 +64,7 @@ struct wi_crew {
     atomic_int wanted;  /* those from here on are to leave */
     atomic_int working; /* at a piece of work */
     atomic_int peak;
+    _Atomic int64_t per_item; /* what a hand knows that begins */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t news;  /* for the foreman */

@@ -4,6 +4,7 @@
 
 #include "crew_testing.h"
 #include "folder.h"
+#include "torture.h"
 
 enum { MIB = 1 << 20 };
 
@@ -418,6 +419,47 @@ TEST(free_in_the_midst)
     EXPECT_INT(descriptors(), before);
 }
 
+/* ---- lack of memory ---- */
+
+static weir_status make_and_free(void)
+{
+    diligent d = {.seed = 24, .items = 10, .rows = 1, .per_piece = 8};
+    wi_job_options o = diligent_options(3);
+    weir_job *job;
+    weir_status status = wi_job_new(&o, &diligent_kind, &d, &job, NULL);
+    if (status == WEIR_OK)
+        weir_job_free(job);
+    EXPECT(d.freed);
+    return status;
+}
+
+static weir_status fill_and_split(void)
+{
+    wi_portion *portion = wi_portion_new(7);
+    if (!portion)
+        return WEIR_NOMEM;
+    wi_buf_puts(&portion->rows, "a row\n");
+    wi_portion_fail(portion, "reason", "what");
+    EXPECT_INT(portion->failed, 1);
+    wi_portion *part = wi_portion_split(portion);
+    bool damaged = wi_portion_is_damaged(part ? part : portion);
+    if (part) {
+        EXPECT_INT(part->number, 7);
+        EXPECT_INT(part->failed, 1);
+        EXPECT_INT(portion->rows.len + (size_t)portion->failed, 0);
+        EXPECT(damaged || wi_portion_bytes(part) >= (int64_t)sizeof *part + 17);
+        wi_portion_free(part);
+    }
+    wi_portion_free(portion);
+    return part && !damaged ? WEIR_OK : WEIR_NOMEM;
+}
+
+TEST(survives_lack_of_memory)
+{
+    TORTURE(make_and_free());
+    TORTURE(fill_and_split());
+}
+
 TESTS(CASE(all_items_come_out_in_order), CASE(unordered_items_all_come_out),
       CASE(sizes_around_those_of_pieces), CASE(a_hundred_thousand), CASE(one_hand),
       CASE(a_number_that_is_found), CASE(rows_are_not_kept_until_the_next_item_ends),
@@ -427,4 +469,5 @@ TESTS(CASE(all_items_come_out_in_order), CASE(unordered_items_all_come_out),
       CASE(from_drain_to_now), CASE(stopped_before_the_start), CASE(the_deadline_ends_a_job),
       CASE(failures_end_a_job), CASE(the_limit_is_kept_to_the_row),
       CASE(a_limit_in_the_midst_of_a_large_item), CASE(a_limit_commits), CASE(a_fault_ends_a_job),
-      CASE(fewer_hands_will_do), CASE(an_output_that_is_full_ends_a_job), CASE(free_in_the_midst))
+      CASE(fewer_hands_will_do), CASE(an_output_that_is_full_ends_a_job), CASE(free_in_the_midst),
+      CASE(survives_lack_of_memory))

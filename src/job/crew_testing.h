@@ -162,6 +162,14 @@ static inline void diligent_wait_for_memory(diligent *d, int64_t most)
     while (s.buffered < most);
 }
 
+/* All pieces before the one that stops the job have begun: they are not merely about to. */
+static inline void diligent_wait_for_stuck(diligent *d)
+{
+    if (d->stuck_from && d->stop_at > d->stuck_from)
+        while (atomic_load(&d->started) < d->stuck_from * d->per_piece + d->stop_at - d->stuck_from)
+            diligent_pause(100000);
+}
+
 static inline weir_status diligent_work(void *state, weir_error *err)
 {
     diligent_hand *h = state;
@@ -177,6 +185,8 @@ static inline weir_status diligent_work(void *state, weir_error *err)
     wi_portion *portion = wi_hand_begin(h->hand, (uint64_t)piece);
     if (!portion)
         return wi_fail_nomem(err);
+    if (piece && piece == d->stop_at)
+        diligent_wait_for_stuck(d);
     if (piece && piece == d->stop_at)
         weir_job_stop(d->job, d->stop_how);
     if (piece == 0 && d->waits_for_memory)

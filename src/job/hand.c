@@ -13,6 +13,7 @@ enum {
     OUTBOX_PORTIONS = 256, /* handed to the collector together, */
     OUTBOX_BYTES = 256 << 10,
 };
+#define PIECE_TIME (4 * WI_MILLISECOND) /* that a piece of work should take */
 
 static void add(_Atomic int64_t *number, int64_t delta)
 {
@@ -126,13 +127,32 @@ wi_portion *wi_hand_begin(wi_hand *hand, uint64_t number)
         report_nomem(hand);
         return NULL;
     }
-    hand->now = wi_clock_now(wi_clock_real());
+    hand->now = hand->piece_began = wi_clock_now(wi_clock_real());
+    hand->items_before = hand->attempts;
     begin_to(hand, WI_HAND_WORKING);
     int working = atomic_fetch_add_explicit(&crew->working, 1, memory_order_relaxed) + 1;
     int peak = atomic_load_explicit(&crew->peak, memory_order_relaxed);
     while (working > peak && !atomic_compare_exchange_weak(&crew->peak, &peak, working))
         continue;
     return hand->portion;
+}
+
+size_t wi_hand_share(const wi_hand *hand)
+{
+    if (!hand->per_item)
+        return 1;
+    int64_t items = PIECE_TIME / hand->per_item;
+    return items < 1 ? 1 : items > WI_PIECE_ITEMS ? WI_PIECE_ITEMS : (size_t)items;
+}
+
+static void learn_share(wi_hand *hand)
+{
+    int64_t items = hand->attempts - hand->items_before;
+    if (items == 0)
+        return;
+    int64_t per_item = (hand->now - hand->piece_began) / items + 1;
+    hand->per_item = hand->per_item ? (hand->per_item + per_item) / 2 : per_item;
+    atomic_store_explicit(&hand->crew->per_item, hand->per_item, memory_order_relaxed);
 }
 
 bool wi_hand_flush(wi_hand *hand)
@@ -149,6 +169,7 @@ void wi_hand_end(wi_hand *hand)
 {
     wi_portion *portion = hand->portion;
     hand->portion = NULL;
+    learn_share(hand);
     portion->last = true;
     charge(hand, portion);
     pthread_mutex_lock(&hand->lock);
@@ -277,6 +298,7 @@ wi_hand *wi_hand_new(wi_crew *crew, int index)
         return NULL;
     hand->crew = crew;
     hand->index = index;
+    hand->per_item = atomic_load(&crew->per_item);
     atomic_init(&hand->watched, -1);
     wi_list_init(&hand->outbox);
     pthread_mutex_init(&hand->lock, NULL);

@@ -7,14 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "source.h"
 #include "text.h"
 
-enum { BATCH = 64 }; /* files in a piece of work, at most */
-
-/* Longer pieces of work leave other hands without any: few files, if they are large or slow. */
-#define LONG (1 * WI_MILLISECOND)
+enum { BATCH = 64 }; /* files in a piece of work */
 
 /* ---- a hand's life ---- */
 
@@ -61,7 +57,6 @@ static weir_status open_hand(void *job, wi_hand *hand, void **state, weir_error 
         return wi_fail_nomem(err);
     h->scan = job;
     h->hand = hand;
-    h->share = 1;
     wi_list_init(&h->node);
     weir_status status = equip(h, err);
     if (status != WEIR_OK) {
@@ -170,24 +165,15 @@ static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_
     return status;
 }
 
-static void find_share(wi_scan_hand *h, int64_t took)
-{
-    if (took > LONG)
-        h->share = 1;
-    else if (h->share < BATCH && took < LONG / 4)
-        h->share *= 2;
-}
-
 static weir_status work(void *state, weir_error *err)
 {
     wi_scan_hand *h = state;
     wi_walk_batch batch;
-    weir_status status = wi_walk_next(h->scan->walk, h->share, &batch, err);
+    weir_status status = wi_walk_next(h->scan->walk, wi_hand_share(h->hand), &batch, err);
     if (status == WEIR_END)
         atomic_store(&h->scan->ended, true);
     if (status != WEIR_OK)
         return status;
-    int64_t began = wi_clock_now(wi_clock_real());
     h->portion = wi_hand_begin(h->hand, batch.number);
     if (h->portion) {
         status = take_batch(h, &batch, err);
@@ -196,7 +182,6 @@ static weir_status work(void *state, weir_error *err)
         status = wi_fail_nomem(err);
     }
     wi_walk_release(&batch);
-    find_share(h, wi_clock_now(wi_clock_real()) - began);
     return status;
 }
 

@@ -77,7 +77,6 @@ typedef struct wi_scan_hand {
     wi_portion *portion;
     wi_buf path;
     wi_buf whole;
-    size_t share;    /* files in its next piece of work, at most */
     int64_t bytes;   /* read of this file */
     int64_t kept;    /* rows of this piece of work */
     int64_t lines;   /* of this file, before the piece that is looked at */

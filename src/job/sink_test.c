@@ -165,6 +165,61 @@ static wi_sink *sink_to(const char *path)
     return sink;
 }
 
+static wi_schema *known;
+
+static wi_schema *header_of(void *arg)
+{
+    (void)arg;
+    return known;
+}
+
+static wi_sink *rendered_sink(void)
+{
+    wi_sink_options options = to_callback(WI_FORMAT_CSV);
+    wi_sink *sink = NULL;
+    options.header = header_of;
+    return wi_sink_new(&options, &sink, NULL) == WEIR_OK ? sink : NULL;
+}
+
+TEST(rendered_rows_have_a_header)
+{
+    static const char *const names[] = {"path", "line"};
+    for (int with_rows = 0; with_rows < 2; with_rows++) {
+        known = NULL;
+        wi_sink *sink = rendered_sink();
+        REQUIRE(sink != NULL);
+        EXPECT(wi_sink_write_rendered(sink, NULL, 0, NULL) == WEIR_OK);
+        known = schema_of(names, 2); /* before the first row is soon enough */
+        if (with_rows) {
+            EXPECT(wi_sink_write_rendered(sink, "a,1\n", 4, NULL) == WEIR_OK);
+            EXPECT(wi_sink_write_rendered(sink, "b,2\n", 4, NULL) == WEIR_OK);
+            expect_rows(sink, "path,line\na,1\nb,2\n");
+        }
+        EXPECT(wi_sink_commit(sink, NULL) == WEIR_OK);
+        expect_rows(sink, with_rows ? "path,line\na,1\nb,2\n" : "path,line\n");
+        wi_sink_free(sink);
+        wi_schema_unref(known);
+    }
+}
+
+TEST(rendered_rows_of_any_length_come_in_order)
+{
+    enum { LONG = 300 << 10 };
+    static char row[LONG];
+    memset(row, 'x', sizeof row);
+    known = NULL;
+    wi_sink *sink = rendered_sink();
+    REQUIRE(sink != NULL);
+    EXPECT(wi_sink_write_rendered(sink, "a\n", 2, NULL) == WEIR_OK);
+    EXPECT(wi_sink_write_rendered(sink, row, sizeof row, NULL) == WEIR_OK);
+    EXPECT(wi_sink_write_rendered(sink, "b\n", 2, NULL) == WEIR_OK);
+    EXPECT(wi_sink_flush(sink, NULL) == WEIR_OK);
+    EXPECT_INT(written.len, LONG + 4);
+    EXPECT(written.len == LONG + 4 && memcmp(written.data, "a\nx", 3) == 0 &&
+           memcmp(written.data + LONG, "xxb\n", 4) == 0);
+    wi_sink_free(sink);
+}
+
 TEST(a_file_is_whole_or_partial_or_not_there)
 {
     REQUIRE(folder_begin());
@@ -231,5 +286,6 @@ TEST(survives_lack_of_memory)
 
 TESTS(CASE(columns_that_clash_are_renamed), CASE(the_schema_may_change),
       CASE(csv_has_a_header_even_without_rows), CASE(csv_keeps_its_columns),
-      CASE(many_rows_are_written_on_the_way), CASE(an_output_that_is_closed),
+      CASE(many_rows_are_written_on_the_way), CASE(rendered_rows_have_a_header),
+      CASE(rendered_rows_of_any_length_come_in_order), CASE(an_output_that_is_closed),
       CASE(a_file_is_whole_or_partial_or_not_there), CASE(survives_lack_of_memory))

@@ -80,9 +80,9 @@ static void wrap(const making *m, const wi_buf *text, wi_buf *out)
 {
     bool line = m->options.line_regexp;
     bool word = m->options.word_regexp && !line;
-    wi_buf_puts(out, line ? "^(?:" : word ? "(?<!\\w)(?:" : "");
+    wi_buf_puts(out, line ? "^(?:" : word ? "(?<=^|\\W)(?:" : "");
     wi_buf_append(out, text->data, text->len);
-    wi_buf_puts(out, line ? ")$" : word ? ")(?!\\w)" : "");
+    wi_buf_puts(out, line ? ")$" : word ? ")(?=\\W|$)" : "");
 }
 
 static void make_fast(pcre2_code *code)

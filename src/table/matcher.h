@@ -27,7 +27,7 @@ typedef struct wi_matcher_options {
     bool ignore_case;
     bool smart_case;    /* ignores case if no pattern has a capital letter */
     bool fixed_strings; /* patterns are texts */
-    bool word_regexp;   /* no word character right before or after */
+    bool word_regexp;   /* right before and after: a line's end or a character of no word */
     bool line_regexp;   /* the whole line; stronger than word_regexp */
     bool invert_match;  /* the lines that don't match */
     bool no_unicode;    /* bytes rather than characters; classes and case are ASCII's */

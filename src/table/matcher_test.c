@@ -92,6 +92,10 @@ TEST(options_are_those_of_ripgrep)
     expect_lines("foo", (wi_matcher_options){.word_regexp = true}, "foo\nfood\na-foo!\n_foo",
                  "|foo|a-foo!");
     expect_lines("-2", (wi_matcher_options){.word_regexp = true}, "x -2 y\n1-2\n", "|x -2 y");
+    expect_lines("abc", (wi_matcher_options){.word_regexp = true},
+                 "abc\xe9\n\xe9"
+                 "abc\nabc \xe9\nabc\n",
+                 "|abc \xe9|abc"); /* what it is, none knows */
     expect_lines("a|ab", (wi_matcher_options){.line_regexp = true}, "a\nab\nabc\n", "|a|ab");
     expect_lines("a.b", (wi_matcher_options){.fixed_strings = true}, "axb\na.b\n", "|a.b");
     expect_lines("a.b", (wi_matcher_options){.fixed_strings = true, .line_regexp = true},

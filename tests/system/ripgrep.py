@@ -1,7 +1,6 @@
 """ripgrep as the oracle of weir scan, and both their answers in one form."""
 
 import base64
-import json
 import os
 import shutil
 import subprocess
@@ -14,33 +13,26 @@ from conftest import LIMIT
 ALWAYS = ["--no-config", "--color=never", "-E", "none"]
 
 
-def run(*args, cwd=None, home=None, input=b""):
+def run(*args, cwd=None, home=None):
     """Its standard output; that something could not be read is for the caller to know."""
     path = shutil.which("rg")
     if not path:
         pytest.fail("ripgrep is not installed: run scripts/deps.sh")
     env = {"PATH": os.environ["PATH"], "HOME": str(home or "/nonexistent"), "LC_ALL": "C.UTF-8"}
-    done = subprocess.run([path, *ALWAYS, *map(str, args)], cwd=cwd, env=env, input=input,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+    done = subprocess.run([path, *ALWAYS, *map(str, args)], cwd=cwd, env=env,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
                           timeout=LIMIT)
     return done.stdout
 
 
-def value(of):
-    """Text of its JSON, as bytes."""
-    return base64.b64decode(of["bytes"]) if "bytes" in of else of["text"].encode()
-
-
 def lines(*args, **options):
-    """What matches: (path, line, text) of bytes, sorted."""
+    """What matches: (path, line, text) of bytes, sorted. No path may hold a line feed."""
     found = []
-    for line in run("--json", *args, **options).splitlines():
-        event = json.loads(line)
-        if event["type"] == "match":
-            data = event["data"]
-            text = value(data["lines"])
-            found.append((value(data["path"]), data["line_number"],
-                          text[:-1] if text.endswith(b"\n") else text))
+    for line in run("-nH", "--null", "--no-heading", *args, **options).split(b"\n")[:-1]:
+        path, nul, rest = line.partition(b"\0")
+        if nul:  # else it speaks of a binary file
+            number, _, text = rest.partition(b":")
+            found.append((path, int(number), text))
     return sorted(found)
 
 

@@ -326,7 +326,7 @@ def test_a_signal(weir):
 def test_a_timeout_ends_the_whole_group(weir, tmp_path):
     """With grandchildren, one of which is in a hurry to be left behind."""
     script = "sleep 1000 & echo $! >pids; (sleep 1000 & echo $! >>pids); echo $$ >>pids; wait"
-    done = weir("exec", "--timeout", "300ms", "sh", "-c", script, cwd=tmp_path)
+    done = weir("exec", "--timeout", "2s", "sh", "-c", script, cwd=tmp_path)
     row = done.rows[0]
     assert (row["signal"], row["attempts"]) == ("SIGTERM", 1) and "--timeout" in row["error"]
     assert "1 × timed out" in done.log
@@ -337,17 +337,17 @@ def test_a_timeout_ends_the_whole_group(weir, tmp_path):
 
 def test_a_timeout_for_one_who_ignores_it(weir, tmp_path):
     script = "trap '' TERM; echo $$ >pids; while :; do sleep 0.01; done"
-    done = weir("exec", "--timeout", "200ms", "--grace", "50ms", "sh", "-c", script, cwd=tmp_path)
+    done = weir("exec", "--timeout", "2s", "--grace", "50ms", "sh", "-c", script, cwd=tmp_path)
     assert done.rows[0]["signal"] == "SIGKILL" and "--timeout" in done.rows[0]["error"]
     assert not any(map(runs, read_pids(tmp_path / "pids")))
 
 
 def test_a_timeout_for_one_who_tidies_up(weir, tmp_path):
-    script = "trap 'echo bye >said; exit 7' TERM; echo up >said; while :; do sleep 0.01; done"
-    done = weir("exec", "--timeout", "500ms", "--grace", "50s", "sh", "-c", script, cwd=tmp_path)
+    script = "trap 'echo bye >said; exit 7' TERM; echo up >said; while :; do :; done"
+    done = weir("exec", "--timeout", "2s", "--grace", "50s", "sh", "-c", script, cwd=tmp_path)
     assert done.rows[0]["exit_code"] == 7 and "--timeout" in done.rows[0]["error"]
     assert (tmp_path / "said").read_text() == "bye\n"
-    done = weir("exec", "--timeout", "500ms", "--grace", "none", "sh", "-c", script, cwd=tmp_path)
+    done = weir("exec", "--timeout", "2s", "--grace", "none", "sh", "-c", script, cwd=tmp_path)
     assert done.rows[0]["signal"] == "SIGKILL"
     assert (tmp_path / "said").read_text() == "up\n"
 
@@ -434,7 +434,7 @@ def test_halt_after(weir):
 
 
 def test_a_deadline(weir, tmp_path):
-    done = weir("exec", "-j", "2", "--deadline", "500ms", "sh", "-c",
+    done = weir("exec", "-j", "2", "--deadline", "2s", "sh", "-c",
                 "echo $$ >>pids; exec sleep 1000", ":::", *range(5), cwd=tmp_path)
     assert done.returncode == 1 and "the deadline passed" in done.log
     assert accounted(done) == (5, {"cancelled": 2, "not started": 3})
@@ -562,18 +562,23 @@ def overlapping(path):
     return most
 
 
+def until_many_have_begun(jobs):
+    """A script that does not end before so many were under way."""
+    return (f"echo + >>log; until [ $(grep -c + log) -ge {jobs} ]; do sleep 0.01; done; "
+            "sleep 0.05; echo - >>log")
+
+
 @pytest.mark.parametrize("jobs,lanes", [(1, 1), (3, 2), (8, 2)])
 def test_jobs_is_never_exceeded_and_is_reached(weir, tmp_path, jobs, lanes):
-    done = weir("exec", "-j", jobs, "--lanes", lanes, "sh", "-c",
-                "echo + >>log; sleep 0.05; echo - >>log", ":::", *range(jobs * 6), cwd=tmp_path)
+    done = weir("exec", "-j", jobs, "--lanes", lanes, "sh", "-c", until_many_have_begun(jobs),
+                ":::", *range(jobs * 6), cwd=tmp_path)
     assert done.returncode == 0 and f"at most {jobs} in flight" in done.log
     assert overlapping(tmp_path / "log") == jobs
 
 
 def test_jobs_are_one_per_processor_by_default(weir, tmp_path):
     jobs = len(os.sched_getaffinity(0))
-    weir("exec", "sh", "-c", "echo + >>log; sleep 0.05; echo - >>log", ":::", *range(jobs * 6),
-         cwd=tmp_path)
+    weir("exec", "sh", "-c", until_many_have_begun(jobs), ":::", *range(jobs * 6), cwd=tmp_path)
     assert overlapping(tmp_path / "log") == jobs
 
 

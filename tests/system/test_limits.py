@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -15,17 +16,16 @@ from conftest import LIMIT, accounted, request, wait_until
 
 @pytest.mark.parametrize("jobs,lanes", [(1, 1), (3, 2), (17, 4), (100, 2)])
 def test_jobs_is_never_exceeded_and_is_reached(weir, mock, jobs, lanes):
-    server = mock("--latency", "20ms" if jobs < 100 else "300ms")
-    done = weir("fetch", server.url + "/products/{1..300}", "-j", jobs, "--lanes", lanes,
-                "--no-body") if jobs > 3 else \
-        weir("fetch", server.url + "/products/{1..30}", "-j", jobs, "--lanes", lanes, "--no-body")
+    server = mock("--latency", "20ms" if jobs == 1 else "100ms" if jobs < 100 else "2s")
+    done = weir("fetch", server.url + f"/products/{{1..{10 * jobs if jobs < 100 else 150}}}", "-j",
+                jobs, "--lanes", lanes, "--no-body")
     assert done.returncode == 0, done.log
     assert server.get("/stats")["peak_in_flight"] == jobs
     assert f"at most {jobs} in flight" in done.log
 
 
 def test_per_host(weir, mock):
-    one, other = mock("--latency", "20ms"), mock("--latency", "20ms")
+    one, other = mock("--latency", "100ms"), mock("--latency", "100ms")
     done = weir("fetch", one.url + "/products/{1..40}", other.url + "/products/{1..40}", "-j", "64",
                 "--per-host", "5", "--no-body")
     assert done.returncode == 0, done.log
@@ -73,32 +73,32 @@ def test_auto_finds_more_than_one(weir, mock):
 # ---- how fast ----
 
 def test_rate(weir, api):
-    """By the server's clock 41 requests at 40 a second take a second, but for the two (a twentieth
-    of a second's worth) that may start at once."""
+    """41 requests at 40 a second take a second, but for the two (a twentieth of a second's worth)
+    that may start at once."""
     server = api()
+    began = time.monotonic()
     done = weir("fetch", server.url + "/{1..41}", "--rate", "40/s", "-j", "50")
     assert done.returncode == 0, done.log
-    times = sorted(asked.at for asked in server.asked)
-    assert len(times) == 41
-    assert times[-1] - times[0] > 38 / 40 - 0.05
+    assert len(server.asked) == 41
+    assert max(asked.at for asked in server.asked) - began > 38 / 40
 
 
 def test_rate_is_per_server(weir, api):
     one, other = api(), api()
+    began = time.monotonic()
     weir("fetch", "-i", "-", "--input-format", "lines", "{line:raw}/{1..15}", "--rate", "20/s",
          input=f"{one.url}\n{other.url}\n")
     for server in (one, other):
-        times = sorted(asked.at for asked in server.asked)
-        assert times[-1] - times[0] > 13 / 20 - 0.05
+        assert max(asked.at for asked in server.asked) - began > 13 / 20
     assert max(one.asked[0].at, other.asked[0].at) < min(one.asked[-1].at, other.asked[-1].at)
 
 
 def test_retries_count_towards_the_rate(weir, api):
     server = api(500)
+    began = time.monotonic()
     weir("fetch", server.url + "/{1..5}", "--rate", "20/s", "--retry-delay", "1ms")
-    times = sorted(asked.at for asked in server.asked)
-    assert len(times) == 20
-    assert times[-1] - times[0] > 18 / 20 - 0.05
+    assert len(server.asked) == 20
+    assert max(asked.at for asked in server.asked) - began > 18 / 20
 
 
 # ---- how long ----
@@ -106,7 +106,7 @@ def test_retries_count_towards_the_rate(weir, api):
 def test_timeout(weir, api):
     gate = threading.Event()
     server = api(lambda asked: gate.wait(LIMIT) and b"" if asked.path == "/2" else b"")
-    done = weir("fetch", server.url + "/{1..3}", "--timeout", "300ms", "--retry", "1",
+    done = weir("fetch", server.url + "/{1..3}", "--timeout", "2s", "--retry", "1",
                 "--retry-delay", "1ms")
     gate.set()
     assert done.returncode == 1
@@ -147,7 +147,7 @@ def test_deadline(weir, api):
 
 def test_deadline_ends_a_hold(weir, api):
     server = api((503, {"Retry-After": "60"}))
-    done = weir("fetch", server.url + "/{1..5}", "--deadline", "500ms", "-j", "1")
+    done = weir("fetch", server.url + "/{1..5}", "--deadline", "2s", "-j", "1")
     assert done.returncode == 1
     total, parts = accounted(done)
     assert total == 5 == sum(parts.values()) and "ok" not in parts
@@ -260,7 +260,7 @@ def test_a_very_low_hard_limit(weir, mock):
 
 
 def test_the_soft_limit_is_raised(weir, mock):
-    server = mock("--latency", "500ms")
+    server = mock("--latency", "2s")
     done = weir("fetch", server.url + "/products/{1..300}", "-j", "300", "--no-body",
                 preexec_fn=low_limit(64, 1024))
     assert done.returncode == 0, done.log

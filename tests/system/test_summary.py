@@ -62,7 +62,7 @@ def test_many_reasons_are_grouped(weir, api):
 
 def test_deadline(weir, mock):
     server = mock("--latency", "200ms")
-    done = weir("fetch", server.url + "/products/{1..1000}", "-j", "20", "--deadline", "500ms",
+    done = weir("fetch", server.url + "/products/{1..1000}", "-j", "20", "--deadline", "2s",
                 "--no-body")
     parts = adds_up(done)
     assert sum(parts.values()) == 1000
@@ -145,7 +145,7 @@ def test_waiting_is_added_up(weir, mock):
     assert waits == "50" and unit == "s" and float(waited) >= 5
     assert float(times) > 1
     elapsed = sum(row["elapsed_ms"] for row in done.rows)
-    assert abs(elapsed / 1000 - float(waited)) < 0.1
+    assert abs(elapsed / 1000 - float(waited)) < max(0.1, float(waited) / 100)
 
 
 def test_where_the_rows_are(weir, nginx, tmp_path):
