@@ -3,7 +3,8 @@
  *
  * A job is made by its kind (weir_fetch_new), started once, waited for, and freed. Its work happens
  * on threads of its own: one that reads the input, one or more lanes that keep the items in flight
- * (or hands, each at one item, with one thread that oversees them), one that writes. Signals are left to the program: those threads block all of them.
+ * (or hands, each at one item, with one thread that oversees them), one that writes. Signals are
+ * left to the program: those threads block all of them.
  */
 #ifndef WEIR_JOB_H
 #define WEIR_JOB_H
