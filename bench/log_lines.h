@@ -2,8 +2,8 @@
  * log_lines.h: the log that weir scan is measured over, line by line, the same every time.
  *
  * One line in LOG_RARE of each kind holds what one of the expressions of measure_scan.py looks for,
- * and no other line does. No two lines of a file are alike (req= counts), so that a line's text says
- * which line it is. ASCII only: what is compared is searching, not ideas of what a letter is.
+ * and no other line does. No two lines of a file are alike (req= counts), so that a line's text
+ * says which line it is. ASCII only: what is compared is searching, not ideas of what a letter is.
  */
 #ifndef BENCH_LOG_LINES_H
 #define BENCH_LOG_LINES_H
@@ -58,9 +58,12 @@ static inline char *log_rare(log_lines *log, char *to, unsigned kind)
                                          "certificate has expired"};
     uint64_t random = log_random(log);
     switch (kind) {
-    case 0: return log_text(to, " error: connection reset by peer");
-    case 1: return log_text(log_text(to, " error: "), causes[random % 3]);
-    case 2: return log_text(to, random & 1 ? " status=503" : " status=504");
+    case 0:
+        return log_text(to, " error: connection reset by peer");
+    case 1:
+        return log_text(log_text(to, " error: "), causes[random % 3]);
+    case 2:
+        return log_text(to, random & 1 ? " status=503" : " status=504");
     case 3:
         to = log_number(log_text(to, " key="), random % 10000, 4);
         for (int i = 0; i < 4; i++)
@@ -80,8 +83,8 @@ static inline char *log_line(log_lines *log, char *to)
 {
     static const char *const levels[] = {" INFO  ", " INFO  ", " INFO  ", " DEBUG "};
     static const char *const users[] = {"ada", "grace", "edsger", "barbara", "dennis", "leslie"};
-    static const char *const calls[] = {" GET /v1/orders/", " POST /v1/carts/", " GET /v2/products/",
-                                        " PUT /v1/users/"};
+    static const char *const calls[] = {" GET /v1/orders/", " POST /v1/carts/",
+                                        " GET /v2/products/", " PUT /v1/users/"};
     uint64_t random = log_random(log), more = log_random(log);
     to = log_text(to, "2026-05-");
     to = log_number(to, 1 + random % 28, 2);

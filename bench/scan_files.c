@@ -1,5 +1,6 @@
 /*
- * Makes the files that weir scan is measured over: log lines (log_lines.h), small, large or gzipped.
+ * Makes the files that weir scan is measured over: log lines (log_lines.h), small, large or
+ * gzipped.
  *
  * The same arguments make the same bytes. Files are shared out to two processes, since making a
  * hundred thousand takes longer than searching them.

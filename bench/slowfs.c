@@ -1,19 +1,19 @@
 /*
- * A file system in which every operation takes a set time, and any number of them side by side: what
- * a network file system with that latency is, without its limits.
+ * A file system in which every operation takes a set time, and any number of them side by side:
+ * what a network file system with that latency is, without its limits.
  *
  * It is a tree of folders of log files (log_lines.h), held nowhere: names and contents follow from
- * numbers. Nothing is cached by the kernel, so that every lookup, getattr, open, read and readdir comes
- * here. One thread takes requests in and queues their answers, another sends each when it is due. As
- * all wait equally long, the queue is in order of time by itself.
+ * numbers. Nothing is cached by the kernel, so that every lookup, getattr, open, read and readdir
+ * comes here. One thread takes requests in and queues their answers, another sends each when it is
+ * due. As all wait equally long, the queue is in order of time by itself.
  *
- * libfuse only mounts and unmounts: that of Debian 12 does not pass FUSE_PARALLEL_DIROPS on, without
- * which the kernel looks up one name at a time in a folder. What the kernel asks is read and answered
- * here, in the words of <linux/fuse.h>.
+ * libfuse only mounts and unmounts: that of Debian 12 does not pass FUSE_PARALLEL_DIROPS on,
+ * without which the kernel looks up one name at a time in a folder. What the kernel asks is read
+ * and answered here, in the words of <linux/fuse.h>.
  *
  * SIGTERM or SIGINT unmounts it. Then it writes how many operations there were, and how many were
- * waited for at once at most, as a line of JSON to its standard output. Closing is delayed, too, but
- * counted apart, since no program waits for it.
+ * waited for at once at most, as a line of JSON to its standard output. Closing is delayed, too,
+ * but counted apart, since no program waits for it.
  */
 #define FUSE_USE_VERSION 314
 
@@ -134,9 +134,9 @@ static void *sender(void *arg)
 
 static answer to(const struct fuse_in_header *in, size_t len)
 {
-    return (answer){.header = {.len = (uint32_t)(sizeof(struct fuse_out_header) + len),
-                               .unique = in->unique},
-                    .waited_for = true};
+    return (answer){
+        .header = {.len = (uint32_t)(sizeof(struct fuse_out_header) + len), .unique = in->unique},
+        .waited_for = true};
 }
 
 /* At once: what the kernel asks once and then never again, and what was asked wrongly. */
@@ -208,7 +208,8 @@ static void on_open(const struct fuse_in_header *in)
 {
     fs.opens++;
     answer a = to(in, sizeof a.body.opened);
-    a.body.opened = (struct fuse_open_out){.open_flags = FOPEN_DIRECT_IO * (in->opcode == FUSE_OPEN)};
+    a.body.opened =
+        (struct fuse_open_out){.open_flags = FOPEN_DIRECT_IO * (in->opcode == FUSE_OPEN)};
     delay(a);
 }
 
@@ -298,20 +299,36 @@ static void on_request(const struct fuse_in_header *in)
 {
     const void *rest = in + 1;
     switch (in->opcode) {
-    case FUSE_INIT: on_init(in, rest); break;
-    case FUSE_LOOKUP: on_lookup(in, rest); break;
-    case FUSE_GETATTR: on_getattr(in); break;
+    case FUSE_INIT:
+        on_init(in, rest);
+        break;
+    case FUSE_LOOKUP:
+        on_lookup(in, rest);
+        break;
+    case FUSE_GETATTR:
+        on_getattr(in);
+        break;
     case FUSE_OPEN:
-    case FUSE_OPENDIR: on_open(in); break;
+    case FUSE_OPENDIR:
+        on_open(in);
+        break;
     case FUSE_READ:
-    case FUSE_READDIR: on_read(in, rest); break;
+    case FUSE_READDIR:
+        on_read(in, rest);
+        break;
     case FUSE_RELEASE:
-    case FUSE_RELEASEDIR: on_close(in); break;
+    case FUSE_RELEASEDIR:
+        on_close(in);
+        break;
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT: break; /* are not answered */
-    case FUSE_DESTROY: refuse(in, 0); break;
-    default: refuse(in, ENOSYS);
+    case FUSE_INTERRUPT:
+        break; /* are not answered */
+    case FUSE_DESTROY:
+        refuse(in, 0);
+        break;
+    default:
+        refuse(in, ENOSYS);
     }
 }
 
