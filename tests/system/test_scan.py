@@ -114,8 +114,9 @@ def test_rows_of_a_file_stay_together_and_in_order(weir, folder):
 
 def test_named_paths_keep_their_order(weir, folder):
     names = [f"f{number:02}" for number in range(99, -1, -1)]
-    done = weir("scan", "-e", " 0$", *names, "-j", "20", cwd=folder)
-    assert [row["path"] for row in done.rows] == names
+    for args in [["-j", "20", *names], ["-i", "-"], names]:
+        done = weir("scan", "-e", " 0$", *args, cwd=folder, input="\n".join(names))
+        assert [row["path"] for row in done.rows] == names
 
 
 @pytest.mark.parametrize("jobs", ["1", "2", "200", "auto"])
