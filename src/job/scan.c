@@ -343,22 +343,6 @@ void wi_scan_free(void *job)
     free(scan);
 }
 
-static weir_status check(void *job, bool has_input, wi_schema *schema, weir_error *err)
-{
-    (void)job, (void)has_input, (void)schema, (void)err;
-    return WEIR_OK;
-}
-
-static size_t columns(const void *job, const char *const **names)
-{
-    return wi_scan_shape_columns(((const wi_scan *)job)->shape, names);
-}
-
-static size_t optional_columns(const void *job, const char *const **names)
-{
-    return wi_scan_shape_optional(((const wi_scan *)job)->shape, names);
-}
-
 static const wi_blocking blocking = {
     .begin = begin,
     .stop = stop,
@@ -377,9 +361,6 @@ static const wi_blocking blocking = {
 const wi_kind wi_scan_kind = {
     .name = "scan",
     .descriptors = 2,
-    .check = check,
-    .columns = columns,
-    .optional_columns = optional_columns,
     .free = wi_scan_free,
     .blocking = &blocking,
 };

@@ -365,6 +365,14 @@ static weir_status open_and_read(wi_scan_hand *h, const wi_walk_batch *batch,
     return status;
 }
 
+/* A file that is called "-" and was found is another matter than standard input. */
+static int look_at(const wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
+                   struct stat *st)
+{
+    bool is_stdin = item->type != DT_REG && strcmp(h->path.data, "-") == 0;
+    return is_stdin ? fstat(STDIN_FILENO, st) : wi_walk_stat(batch, item, 0, st);
+}
+
 weir_status wi_scan_file(wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
                          weir_error *err)
 {
@@ -373,7 +381,7 @@ weir_status wi_scan_file(wi_scan_hand *h, const wi_walk_batch *batch, const wi_w
     wi_format format = scan->records;
     h->was_binary = false;
     h->faults = 0;
-    if (scan->stats && wi_walk_stat(batch, item, 0, &st) != 0)
+    if (scan->stats && look_at(h, batch, item, &st) != 0)
         return wi_fail_errno(err, errno, "cannot be looked at");
     if (scan->stats && !scan->hashes)
         return put_facts(h, &st, NULL, err);
