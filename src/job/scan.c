@@ -30,6 +30,11 @@ static void close_hand(void *state)
     free(h);
 }
 
+static bool is_stopping(const void *hand)
+{
+    return wi_hand_is_stopping(hand);
+}
+
 static weir_status equip(wi_scan_hand *h, weir_error *err)
 {
     wi_scan *scan = h->scan;
@@ -38,6 +43,8 @@ static weir_status equip(wi_scan_hand *h, weir_error *err)
         status = wi_digest_new(scan->digest, &h->digest, err);
     if (status == WEIR_OK && scan->matcher)
         status = wi_search_new(scan->matcher, &h->search, err);
+    if (h->search)
+        wi_search_stop_when(h->search, is_stopping, h->hand);
     size_t groups = scan->judges_lines && scan->matcher ? wi_matcher_columns(scan->matcher) : 0;
     if (status == WEIR_OK && groups && !(h->groups = calloc(groups, sizeof *h->groups)))
         status = wi_fail_nomem(err);

@@ -225,6 +225,8 @@ static weir_status feed_records(wi_scan_hand *h, wi_reader *reader, weir_error *
         status = wi_reader_feed(reader, bytes, len, err);
         if (status == WEIR_OK)
             status = take_records(h, reader, &kept, err);
+        if (status == WEIR_OK && wi_hand_is_stopping(h->hand)) /* a record may have no end */
+            status = WEIR_CANCELLED;
         if (status != WEIR_OK || is_enough(h))
             return status;
     }
