@@ -1,4 +1,5 @@
-/* matcher_state.h: what the making of a matcher (matcher.c) and its use (matcher_search.c) share. */
+/* matcher_state.h: what the making of a matcher (matcher.c) and its use (matcher_search.c) share.
+ */
 #ifndef WI_MATCHER_STATE_H
 #define WI_MATCHER_STATE_H
 
