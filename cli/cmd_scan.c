@@ -156,8 +156,9 @@ static const option scan_options[] = {
     {.name = "max-depth", .arg = "N", .kind = OPTION_COUNT, AT(scan.max_depth), .min = 1,
      .max = 1000000, .help = "so many levels down; 1: no folder in a folder"},
     {.name = "sort", .arg = "ORDER", .kind = OPTION_CHOICE, AT(sort), .choices = sort_choices,
-     .help = "path: each folder by name (default none)",
-     .more = "Without it folders come in the order in which they lie on the disk, which is faster."},
+     .help = "by path, or none (the default)",
+     .more = "With `path` each folder comes by name. With `none` folders come in the order in which "
+             "they lie on the disk, which is faster."},
 
     OPTION_GROUP("Ignored files"),
     {.name = "unrestricted", .letter = 'u', .kind = OPTION_TIMES, AT(unrestricted),
@@ -198,7 +199,7 @@ static const option scan_options[] = {
      .help = "take gzip, zstd, xz, bzip2 as they are"},
     {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, JOB_MAX_ROW,
      .help = "longest line, record, file (default 16M)",
-     .more = "The longest line or record that is accepted, or with `--whole` file."},
+     .more = "A file that is longer, or has a longer line, fails; of records only the longer one."},
 
     OPTION_GROUP("What is kept (default: all)"),
     {.name = "match", .letter = 'e', .alias = "regexp", .arg = "REGEX", .kind = OPTION_CALL,

@@ -313,10 +313,23 @@ static weir_status end(wi_pieces *pieces, weir_status status)
     return status;
 }
 
+/* Where whole lines end in what is there, of which `seen` bytes hold no line feed and `searched` no
+ * NUL; 0: none does, and more is to be read. */
+static size_t lines_of(const wi_pieces *pieces, size_t seen, size_t searched)
+{
+    const char *feed = memrchr(pieces->bytes + seen, '\n', pieces->len - seen);
+    if (feed)
+        return (size_t)(feed + 1 - pieces->bytes);
+    bool no_text = pieces->nul < 0 && !pieces->options.no_nul &&
+                   memchr(pieces->bytes + searched, '\0', pieces->len - searched);
+    return no_text ? pieces->len : 0;
+}
+
 static weir_status next(wi_pieces *pieces, bool lines, const char **bytes, size_t *len,
                         weir_error *err)
 {
     while (!pieces->over) {
+        bool carries = pieces->at != 0; /* a part of a line whose bytes nobody has looked at */
         weir_status status = make_room(pieces, err);
         if (status)
             return end(pieces, status);
@@ -326,10 +339,8 @@ static weir_status next(wi_pieces *pieces, bool lines, const char **bytes, size_
         else
             read_first(pieces);
         size_t whole = pieces->len;
-        if (lines && pieces->over != WEIR_END) {
-            const char *feed = memrchr(pieces->bytes + seen, '\n', pieces->len - seen);
-            whole = feed ? (size_t)(feed + 1 - pieces->bytes) : 0;
-        }
+        if (lines && pieces->over != WEIR_END)
+            whole = lines_of(pieces, seen, carries ? 0 : seen);
         if (whole)
             return give(pieces, whole, bytes, len);
     }

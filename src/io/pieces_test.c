@@ -20,7 +20,8 @@ static wi_pieces *pieces_of(size_t max_line, bool no_decompress)
     return pieces;
 }
 
-/* All that comes, to the end. Pieces end where lines do, but for the last of a whole file. */
+/* All that comes, to the end. Pieces end where lines do, but for the last of a whole file and those
+ * of binary ones. */
 static weir_status read_all(wi_pieces *pieces, bool lines, wi_buf *out, weir_error *err)
 {
     weir_status status;
@@ -34,7 +35,7 @@ static weir_status read_all(wi_pieces *pieces, bool lines, wi_buf *out, weir_err
             break;
         EXPECT(bytes && len > 0);
         EXPECT(!lines || !open_line);
-        open_line = bytes[len - 1] != '\n';
+        open_line = bytes[len - 1] != '\n' && wi_pieces_nul(pieces) < 0;
         wi_buf_append(out, bytes, len);
     }
     EXPECT(status == WEIR_END || !lines || !open_line);
@@ -322,6 +323,30 @@ TEST(the_first_nul_is_known)
     put_file(in_folder("a"), packed.data, packed.len);
     EXPECT_INT(nul_of(&options, in_folder("a")), 7);
     wi_buf_fini(&packed);
+    free(text);
+    folder_end();
+}
+
+/* Binary files have lines of any length, which are not waited for. */
+TEST(a_nul_is_told_before_its_line_ends)
+{
+    REQUIRE(folder_begin());
+    enum { LEN = 2 * USUAL + USUAL / 2 };
+    char *text = malloc(LEN);
+    REQUIRE(text);
+    memset(text, 'x', LEN);
+    static const size_t feeds[] = {LEN, 9, USUAL - 1}, nuls[] = {USUAL - 2, 20, USUAL + 5};
+    for (size_t i = 0; i < 3; i++) {
+        wi_pieces_options options = {.max_line = 2 * USUAL};
+        if (feeds[i] < LEN)
+            text[feeds[i]] = '\n';
+        text[nuls[i]] = '\0';
+        put_file(in_folder("a"), text, LEN);
+        EXPECT_INT(nul_of(&options, in_folder("a")), nuls[i]);
+        text[nuls[i]] = 'x';
+        if (feeds[i] < LEN)
+            text[feeds[i]] = 'x';
+    }
     free(text);
     folder_end();
 }
@@ -650,10 +675,11 @@ TEST(a_line_of_an_archive_may_be_too_long)
 {
     REQUIRE(folder_begin());
     wi_pieces *pieces = pieces_of(100000, false);
-    char *zeros = calloc(1, 64 << 20);
-    REQUIRE(zeros);
-    put_packed(in_folder("bomb"), GZIP, zeros, 64 << 20);
-    free(zeros);
+    char *line = malloc(64 << 20);
+    REQUIRE(line);
+    memset(line, 'x', 64 << 20);
+    put_packed(in_folder("bomb"), GZIP, line, 64 << 20);
+    free(line);
     expect_failure(pieces, in_folder("bomb"), "", WEIR_TOOLARGE,
                    "bomb: the line that begins at byte 0 is longer than 100000 bytes; --max-row");
     wi_pieces_free(pieces);
@@ -901,12 +927,12 @@ TESTS(CASE(small_files_are_one_piece_each),
       CASE(nothing_was_begun_or_nothing_is_there), CASE(a_file_may_be_left),
       CASE(large_files_come_in_pieces), CASE(lines_may_be_as_long_as_is_allowed),
       CASE(any_bytes_know_no_lines), CASE(the_first_nul_is_known),
-      CASE(a_nul_is_known_once_it_is_given), CASE(files_of_the_kernel_have_no_size),
-      CASE(files_grow_and_shrink_while_they_are_read), CASE(what_cannot_be_read_is_named),
-      CASE(what_came_before_a_failure_is_given), CASE(signals_and_short_reads_change_nothing),
-      CASE(archives_are_known_by_their_content), CASE(an_archive_in_an_archive_stays_one),
-      CASE(beginnings_of_archives_are_none), CASE(archives_cut_short), CASE(damaged_archives),
-      CASE(a_line_of_an_archive_may_be_too_long), CASE(streams_are_opened_by_their_path),
-      CASE(streams_are_decompressed_unless_told), CASE(standard_input_is_a_stream),
-      CASE(an_interrupt_ends_a_stream_and_all_later_ones), CASE(pieces_put_together_are_the_file),
-      CASE(lack_of_memory_is_survived))
+      CASE(a_nul_is_told_before_its_line_ends), CASE(a_nul_is_known_once_it_is_given),
+      CASE(files_of_the_kernel_have_no_size), CASE(files_grow_and_shrink_while_they_are_read),
+      CASE(what_cannot_be_read_is_named), CASE(what_came_before_a_failure_is_given),
+      CASE(signals_and_short_reads_change_nothing), CASE(archives_are_known_by_their_content),
+      CASE(an_archive_in_an_archive_stays_one), CASE(beginnings_of_archives_are_none),
+      CASE(archives_cut_short), CASE(damaged_archives), CASE(a_line_of_an_archive_may_be_too_long),
+      CASE(streams_are_opened_by_their_path), CASE(streams_are_decompressed_unless_told),
+      CASE(standard_input_is_a_stream), CASE(an_interrupt_ends_a_stream_and_all_later_ones),
+      CASE(pieces_put_together_are_the_file), CASE(lack_of_memory_is_survived))

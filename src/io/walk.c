@@ -338,8 +338,8 @@ static void read_folder(wi_walk *walk, wi_walk_folder *folder, wi_walk_reader *r
     pthread_mutex_lock(&walk->lock);
 }
 
-/* The next root's path; WEIR_END if there is none. Without the lock, but by one thread at a time.
- */
+/* The next root's path; WEIR_END if there is none; WEIR_NOTFOUND if it is missing where it should
+ * be. Without the lock, but by one thread at a time. */
 static weir_status next_root(wi_walk *walk, wi_buf *path, bool *is_default, weir_error *err)
 {
     const wi_walk_options *options = &walk->options;
@@ -348,8 +348,9 @@ static weir_status next_root(wi_walk *walk, wi_buf *path, bool *is_default, weir
     wi_buf_clear(path);
     if (options->next_root) {
         weir_status status = options->next_root(options->arg, path, err);
-        if (status != WEIR_OK)
+        if (status != WEIR_OK && status != WEIR_NOTFOUND)
             return status;
+        return wi_buf_cstr(path) ? status : wi_fail_nomem(err);
     } else if (*is_default && i == 0) {
         wi_buf_putc(path, '.');
     } else if (i < options->n_roots) {
@@ -412,11 +413,13 @@ static void read_root(wi_walk *walk, wi_walk_reader *reader)
     pthread_mutex_lock(&walk->lock);
     walk->asking_root = false;
     uint64_t root = walk->roots_asked;
-    if (status == WEIR_OK) {
+    if (status == WEIR_OK || status == WEIR_NOTFOUND) {
+        weir_error missing = err;
         walk->roots_asked++;
         wake(walk, !walk->options.sorted);
         pthread_mutex_unlock(&walk->lock);
-        status = wi_walk_look_at_root(walk, reader, path.data, is_default, &err);
+        status = status == WEIR_OK ? wi_walk_look_at_root(walk, reader, path.data, is_default, &err)
+                                   : wi_walk_miss_root(walk, reader, path.data, &missing, &err);
         pthread_mutex_lock(&walk->lock);
     }
     walk->reading--;

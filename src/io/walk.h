@@ -35,8 +35,9 @@ typedef struct wi_walk_options {
     /* None at all: the working directory, and paths without "./". Must outlive the walk. */
     const char *const *roots;
     size_t n_roots;
-    /* Instead of roots: appends the next to path, or returns WEIR_END. Never called by two threads
-     * at once; may block. What it returns else ends the walk. */
+    /* Instead of roots: appends the next to path, or returns WEIR_END. WEIR_NOTFOUND: where it
+     * should be there is none; what was appended and err become an item, and the next is asked for.
+     * What it returns else ends the walk. Never called by two threads at once; may block. */
     weir_status (*next_root)(void *arg, wi_buf *path, weir_error *err);
     void *arg;
 

@@ -176,3 +176,10 @@ weir_status wi_walk_look_at_root(wi_walk *walk, wi_walk_reader *reader, const ch
     wi_walk_found what = {.kind = WI_WALK_FILE, .type = IFTODT(st.st_mode), .inode = st.st_ino};
     return only_itself(&l, &what, NULL);
 }
+
+weir_status wi_walk_miss_root(wi_walk *walk, wi_walk_reader *reader, const char *path,
+                              const weir_error *why, weir_error *err)
+{
+    look l = {.walk = walk, .reader = reader, .path = path, .len = strlen(path), .err = err};
+    return trouble(&l, why);
+}

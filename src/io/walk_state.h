@@ -201,4 +201,8 @@ weir_status wi_walk_read(wi_walk *walk, wi_walk_reader *reader, wi_walk_folder *
 weir_status wi_walk_look_at_root(wi_walk *walk, wi_walk_reader *reader, const char *path,
                                  bool is_default, weir_error *err);
 
+/* The same of a root that is missing: a chunk that says why. */
+weir_status wi_walk_miss_root(wi_walk *walk, wi_walk_reader *reader, const char *path,
+                              const weir_error *why, weir_error *err);
+
 #endif

@@ -245,7 +245,7 @@ static void take_rest(wi_collector *collector)
     if (!rest) {
         wi_fail_nomem(&err);
         break_off(collector, &err);
-    } else if (kind->rest((void *)collector->options.job, rest, &err) != WEIR_OK) {
+    } else if (kind->rest(collector->options.job, rest, &err) != WEIR_OK) {
         break_off(collector, &err);
         wi_portion_free(rest);
     } else {

@@ -245,27 +245,6 @@ static inline weir_status diligent_plan(void *job, wi_buf *name, weir_error *err
     return WEIR_OK;
 }
 
-static inline weir_status diligent_check(void *job, bool has_input, wi_schema *schema,
-                                         weir_error *err)
-{
-    (void)job, (void)has_input, (void)schema, (void)err;
-    return WEIR_OK;
-}
-
-static inline size_t diligent_columns(const void *job, const char *const **names)
-{
-    static const char *const list[] = {"number", "attempts", "error"};
-    (void)job;
-    *names = list;
-    return 3;
-}
-
-static inline size_t diligent_optional(const void *job, const char *const **names)
-{
-    (void)job, (void)names;
-    return 0;
-}
-
 static inline void diligent_free(void *job)
 {
     ((diligent *)job)->freed = true;
@@ -286,9 +265,6 @@ static const wi_blocking diligent_blocking = {
 static const wi_kind diligent_kind = {
     .name = "diligent",
     .descriptors = 1,
-    .check = diligent_check,
-    .columns = diligent_columns,
-    .optional_columns = diligent_optional,
     .free = diligent_free,
     .blocking = &diligent_blocking,
 };

@@ -264,8 +264,10 @@ static weir_status open_sink(weir_job *job, const char *path, wi_format format, 
     };
     if (out == &job->errors && blocking && blocking->failed_header)
         sink.header = blocking->failed_header;
-    sink.columns_len = job->kind->columns(job->kind_job, &sink.columns);
-    sink.optional_len = job->kind->optional_columns(job->kind_job, &sink.optional);
+    if (!blocking) {
+        sink.columns_len = job->kind->columns(job->kind_job, &sink.columns);
+        sink.optional_len = job->kind->optional_columns(job->kind_job, &sink.optional);
+    }
     return wi_sink_new(&sink, out, err);
 }
 

@@ -67,8 +67,8 @@ typedef struct wi_blocking {
     /* What there is to say at the end, a line each, until NULL; as printable text in `out`. */
     const char *(*note)(void *job, size_t i, wi_buf *out);
 
-    /* Names the next item for a plan ("12.5 KB /a/b") in `out`; WEIR_INVALID: the item would fail;
-     * WEIR_END: no more. After begin, instead of work. */
+    /* Appends to `out` what the next item is called, for a plan ("/a/b"); WEIR_INVALID: the item
+     * would fail; WEIR_END: no more. After begin, instead of work. */
     weir_status (*plan)(void *job, wi_buf *out, weir_error *err);
 } wi_blocking;
 
@@ -131,8 +131,8 @@ typedef struct wi_kind {
     /* Frees `job`. */
     void (*free)(void *job);
 
-    /* A kind whose work blocks: of the above it has only name, descriptors, check, columns,
-     * optional_columns and free. NULL: it has lanes. */
+    /* A kind whose work blocks: of the above it has only name, descriptors and free. NULL:
+     * it has lanes. */
     const wi_blocking *blocking;
 } wi_kind;
 

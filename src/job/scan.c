@@ -33,6 +33,11 @@ static void close_hand(void *state)
     free(h);
 }
 
+static bool is_stopping(const void *hand)
+{
+    return wi_hand_is_stopping(hand);
+}
+
 static weir_status equip(wi_scan_hand *h, weir_error *err)
 {
     wi_scan *scan = h->scan;
@@ -41,6 +46,8 @@ static weir_status equip(wi_scan_hand *h, weir_error *err)
         status = wi_digest_new(scan->digest, &h->digest, err);
     if (status == WEIR_OK && scan->matcher)
         status = wi_search_new(scan->matcher, &h->search, err);
+    if (h->search)
+        wi_search_stop_when(h->search, is_stopping, h->hand);
     size_t groups = scan->judges_lines && scan->matcher ? wi_matcher_columns(scan->matcher) : 0;
     if (status == WEIR_OK && groups && !(h->groups = calloc(groups, sizeof *h->groups)))
         status = wi_fail_nomem(err);
@@ -339,22 +346,6 @@ void wi_scan_free(void *job)
     free(scan);
 }
 
-static weir_status check(void *job, bool has_input, wi_schema *schema, weir_error *err)
-{
-    (void)job, (void)has_input, (void)schema, (void)err;
-    return WEIR_OK;
-}
-
-static size_t columns(const void *job, const char *const **names)
-{
-    return wi_scan_shape_columns(((const wi_scan *)job)->shape, names);
-}
-
-static size_t optional_columns(const void *job, const char *const **names)
-{
-    return wi_scan_shape_optional(((const wi_scan *)job)->shape, names);
-}
-
 static const wi_blocking blocking = {
     .begin = begin,
     .stop = stop,
@@ -373,9 +364,6 @@ static const wi_blocking blocking = {
 const wi_kind wi_scan_kind = {
     .name = "scan",
     .descriptors = 2,
-    .check = check,
-    .columns = columns,
-    .optional_columns = optional_columns,
     .free = wi_scan_free,
     .blocking = &blocking,
 };

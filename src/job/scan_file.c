@@ -225,6 +225,8 @@ static weir_status feed_records(wi_scan_hand *h, wi_reader *reader, weir_error *
         status = wi_reader_feed(reader, bytes, len, err);
         if (status == WEIR_OK)
             status = take_records(h, reader, &kept, err);
+        if (status == WEIR_OK && wi_hand_is_stopping(h->hand)) /* a record may have no end */
+            status = WEIR_CANCELLED;
         if (status != WEIR_OK || is_enough(h))
             return status;
     }
@@ -363,6 +365,14 @@ static weir_status open_and_read(wi_scan_hand *h, const wi_walk_batch *batch,
     return status;
 }
 
+/* A file that is called "-" and was found is another matter than standard input. */
+static int look_at(const wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
+                   struct stat *st)
+{
+    bool is_stdin = item->type != DT_REG && strcmp(h->path.data, "-") == 0;
+    return is_stdin ? fstat(STDIN_FILENO, st) : wi_walk_stat(batch, item, 0, st);
+}
+
 weir_status wi_scan_file(wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
                          weir_error *err)
 {
@@ -371,7 +381,7 @@ weir_status wi_scan_file(wi_scan_hand *h, const wi_walk_batch *batch, const wi_w
     wi_format format = scan->records;
     h->was_binary = false;
     h->faults = 0;
-    if (scan->stats && wi_walk_stat(batch, item, 0, &st) != 0)
+    if (scan->stats && look_at(h, batch, item, &st) != 0)
         return wi_fail_errno(err, errno, "cannot be looked at");
     if (scan->stats && !scan->hashes)
         return put_facts(h, &st, NULL, err);

@@ -145,19 +145,21 @@ static weir_status next_batch(wi_scan_list *list, weir_error *err)
     }
 }
 
-static weir_status next_cell(wi_scan_list *list, wi_buf *path, weir_error *err)
+/* NDJSON may bring it with any row; a header that lacks it is that of another table. */
+static weir_status check_header(const wi_scan_list *list, weir_error *err)
 {
-    if (!list->batch || list->row == wi_batch_rows(list->batch)) {
-        weir_status status = next_batch(list, err);
-        if (status != WEIR_OK)
-            return status;
-    }
-    size_t row = list->row++;
-    long long line = (long long)wi_batch_line(list->batch, row);
-    const char *fault = wi_batch_fault(list->batch, row);
-    const char *name = wi_input_name(list->input);
-    if (fault)
-        return wi_fail(err, WEIR_INVALID, "%s", fault);
+    const wi_schema *schema = wi_batch_schema(list->batch);
+    char there[WI_SCHEMA_SHOWN];
+    if (list->options.format == WI_FORMAT_NDJSON || wi_schema_find(schema, "path", 4) >= 0)
+        return WEIR_OK;
+    wi_schema_show(schema, there);
+    return wi_fail(err, WEIR_INVALID, "%s: there is no column \"path\"; there are: %s",
+                   wi_input_name(list->input), there);
+}
+
+/* What the column "path" has; nothing is appended if it has none. */
+static void append_path(const wi_scan_list *list, size_t row, wi_buf *path)
+{
     int column = wi_schema_find(wi_batch_schema(list->batch), "path", 4);
     wi_cell cell = {.kind = WI_ABSENT};
     if (column >= 0)
@@ -166,12 +168,34 @@ static weir_status next_cell(wi_scan_list *list, wi_buf *path, weir_error *err)
         wi_buf_append(path, cell.bytes, cell.len);
     else if (cell.kind == WI_JSON && cell.bytes[0] == '"')
         wi_json_append_unescaped(path, cell.bytes + 1, cell.len - 2);
+}
+
+static weir_status next_cell(wi_scan_list *list, wi_buf *path, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    if (!list->batch || list->row == wi_batch_rows(list->batch))
+        status = next_batch(list, err);
+    if (status == WEIR_OK)
+        status = check_header(list, err);
+    if (status != WEIR_OK)
+        return status;
+    size_t row = list->row++;
+    const char *fault = wi_batch_fault(list->batch, row);
+    const char *name = wi_input_name(list->input);
+    if (!fault)
+        append_path(list, row, path);
     if (path->failed)
         return wi_fail_nomem(err);
-    if (!path->len || memchr(path->data, '\0', path->len))
-        return wi_fail(err, WEIR_INVALID, "%s: line %lld: there is no path in the column \"path\"",
-                       name, line);
-    return WEIR_OK;
+    if (path->len && !memchr(path->data, '\0', path->len))
+        return WEIR_OK;
+    wi_buf_clear(path);
+    wi_buf_puts(path, name);
+    if (path->failed)
+        return wi_fail_nomem(err);
+    if (fault)
+        return wi_fail(err, WEIR_NOTFOUND, "%s", fault);
+    return wi_fail(err, WEIR_NOTFOUND, "%s line %lld: there is no path in the column \"path\"",
+                   name, (long long)wi_batch_line(list->batch, row));
 }
 
 weir_status wi_scan_list_next(wi_scan_list *list, wi_buf *path, weir_error *err)

@@ -28,8 +28,9 @@ weir_status wi_scan_list_open(const wi_scan_list_options *options, wi_scan_list 
                               weir_error *err);
 void wi_scan_list_close(wi_scan_list *list); /* NULL is fine */
 
-/* Appends the next path. WEIR_END: no more. A row that has no path, or is faulty, is WEIR_INVALID:
- * the text says where. */
+/* Appends the next path. WEIR_END: no more. WEIR_NOTFOUND: a row of a table has none, or is faulty;
+ * the text says where, the list's name is appended, and the next call goes on behind that row. What
+ * it returns else is the end: the list cannot be read, or is none. */
 weir_status wi_scan_list_next(wi_scan_list *list, wi_buf *path, weir_error *err);
 
 /* Any thread: a call that waits, and all later ones, end with WEIR_CANCELLED. */

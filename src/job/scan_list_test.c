@@ -11,6 +11,7 @@ static weir_status paths_of(wi_scan_list_options options, const void *bytes, siz
                             wi_buf *out, weir_error *err)
 {
     wi_scan_list *list = NULL;
+    weir_error got = {0};
     options.input = in_folder("list");
     put_file(options.input, bytes, len);
     if (!options.max_row)
@@ -18,14 +19,21 @@ static weir_status paths_of(wi_scan_list_options options, const void *bytes, siz
     weir_status status = wi_scan_list_open(&options, &list, err);
     while (status == WEIR_OK) {
         wi_buf path = WI_BUF_INIT;
-        status = wi_scan_list_next(list, &path, err);
+        status = wi_scan_list_next(list, &path, &got);
         if (status == WEIR_OK) {
             wi_buf_append(out, path.data, path.len);
             wi_buf_putc(out, '|');
+        } else if (status == WEIR_NOTFOUND) { /* of a row */
+            EXPECT_MEM(path.data, path.len, options.input);
+            wi_buf_puts(out, strstr(got.text, " line "));
+            wi_buf_putc(out, '|');
+            status = WEIR_OK;
         }
         wi_buf_fini(&path);
     }
     wi_scan_list_close(list);
+    if (err && list)
+        *err = got;
     if (out->failed)
         return wi_fail_nomem(err);
     return status == WEIR_END ? WEIR_OK : status;
@@ -97,11 +105,19 @@ TEST(the_column_path)
     PATHS(WI_FORMAT_TSV, false, "path\tid\na\\tb\t1\n", "a\tb|");
     PATHS(WI_FORMAT_NDJSON, false, "{\"path\":\"a\\\"b\"}\n{\"x\":1,\"path\":\"c\"}\n", "a\"b|c|");
     PATHS(WI_FORMAT_CSV, false, "path\n", "");
-    FAULT(WI_FORMAT_CSV, "id,name\n1,a\n", "line 2: there is no path in the column \"path\"");
-    FAULT(WI_FORMAT_CSV, "path,id\na,1\n,2\n", "line 3: there is no path");
-    FAULT(WI_FORMAT_NDJSON, "{\"path\":7}\n", "line 1: there is no path");
-    FAULT(WI_FORMAT_NDJSON, "{\"path\":\"a\\u0000b\"}\n", "line 1: there is no path");
-    FAULT(WI_FORMAT_NDJSON, "{\"path\":\n", "line 1");
+    FAULT(WI_FORMAT_CSV, "id,name\n1,a\n", "there is no column \"path\"; there are: id, name");
+    folder_end();
+}
+
+#define NONE ": there is no path in the column \"path\"|"
+
+TEST(rows_without_a_path)
+{
+    REQUIRE(folder_begin());
+    PATHS(WI_FORMAT_CSV, false, "path,id\na,1\n,2\nb,3\n", "a| line 3" NONE "b|");
+    PATHS(WI_FORMAT_NDJSON, false, "{\"path\":7}\n{}\n{\"path\":\"a\\u0000b\"}\n{\"path\":\"c\"}\n",
+          " line 1" NONE " line 2" NONE " line 3" NONE "c|");
+    PATHS(WI_FORMAT_CSV, false, "path,id\na\nb,3\n", " line 2: 1 field, but the header has 2|b|");
     folder_end();
 }
 
@@ -138,4 +154,4 @@ TEST(survives_lack_of_memory)
 }
 
 TESTS(CASE(plain_paths), CASE(a_path_of_any_length_up_to_the_bound), CASE(the_column_path),
-      CASE(what_cannot_be_read), CASE(survives_lack_of_memory))
+      CASE(rows_without_a_path), CASE(what_cannot_be_read), CASE(survives_lack_of_memory))

@@ -64,7 +64,8 @@ static weir_status check_reading(const weir_scan_options *o, weir_error *err)
         {o->give != WEIR_SCAN_ROWS && !lines && !records,
          "what is counted or listed is files with lines or records, not --whole, --stat or --hash"},
         {o->text && !lines, "--text is about lines; the others read binary files as they are"},
-        {o->no_decompress && facts, "--hash never decompresses: --no-decompress changes nothing"},
+        {o->no_decompress && facts,
+         "--stat and --hash never decompress: --no-decompress changes nothing"},
     };
     return check_conflicts(list, sizeof list / sizeof list[0], err);
 }

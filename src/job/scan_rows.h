@@ -55,10 +55,6 @@ weir_status wi_scan_shape_new(const wi_scan_shape_options *options, wi_scan_shap
                               weir_error *err);
 void wi_scan_shape_free(wi_scan_shape *shape); /* NULL is fine */
 
-/* The columns, and those left out of NDJSON where they are null, as wi_kind has them. */
-size_t wi_scan_shape_columns(const wi_scan_shape *shape, const char *const **names);
-size_t wi_scan_shape_optional(const wi_scan_shape *shape, const char *const **names);
-
 /* The header of CSV: known from the beginning, or, for records without --select, once the first
  * file with a header was read, whose columns count for all. Borrowed; NULL: not known yet. Any
  * thread. */

@@ -28,8 +28,6 @@ struct wi_scan_shape {
     wi_schema *judged;             /* of the rows that --where is about; NULL: of records */
     wi_schema *columns;            /* all of the form's; NULL: of records */
     wi_schema *failure;            /* of the rows of failures */
-    wi_buf names;                  /* for wi_scan_shape_columns: const char * each, */
-    wi_buf name_texts;             /* in here */
 
     pthread_mutex_t lock;
     wi_schema *header;  /* the columns that are written; NULL: open, and not known (yet) */

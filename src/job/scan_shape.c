@@ -203,22 +203,6 @@ static weir_status take_select(wi_scan_shape *shape, const wi_name *names, size_
 
 /* ---- making ---- */
 
-static weir_status list_names(wi_scan_shape *shape, weir_error *err)
-{
-    const wi_schema *schema = shape->header ? shape->header : shape->failure;
-    for (size_t i = 0; i < wi_schema_columns(schema); i++) {
-        wi_name name = wi_schema_name(schema, i);
-        wi_buf_append(&shape->name_texts, name.bytes, name.len);
-        wi_buf_putc(&shape->name_texts, '\0');
-    }
-    const char *text = shape->name_texts.data;
-    for (size_t i = 0; !shape->name_texts.failed && i < wi_schema_columns(schema); i++) {
-        wi_buf_append(&shape->names, &text, sizeof text);
-        text += wi_schema_name(schema, i).len + 1;
-    }
-    return shape->name_texts.failed || shape->names.failed ? wi_fail_nomem(err) : WEIR_OK;
-}
-
 static weir_status make_columns(wi_scan_shape *shape, weir_error *err)
 {
     const wi_scan_shape_options *o = &shape->options;
@@ -255,8 +239,6 @@ weir_status wi_scan_shape_new(const wi_scan_shape_options *options, wi_scan_shap
         status = take_select(shape, options->select, options->select_len, err);
     else if (!status && !shape->open)
         shape->header = wi_schema_ref(shape->columns);
-    if (!status)
-        status = list_names(shape, err);
     if (status) {
         wi_scan_shape_free(shape);
         return status;
@@ -276,22 +258,9 @@ void wi_scan_shape_free(wi_scan_shape *shape)
     wi_schema_unref(shape->columns);
     wi_schema_unref(shape->failure);
     wi_schema_unref(shape->header);
-    wi_buf_fini(&shape->names);
-    wi_buf_fini(&shape->name_texts);
     free(shape->header_path);
     pthread_mutex_destroy(&shape->lock);
     free(shape);
-}
-
-size_t wi_scan_shape_columns(const wi_scan_shape *shape, const char *const **names)
-{
-    *names = (const char *const *)shape->names.data;
-    return shape->names.len / sizeof **names;
-}
-
-size_t wi_scan_shape_optional(const wi_scan_shape *shape, const char *const **names)
-{
-    return wi_scan_form_optional(shape->options.form, names);
 }
 
 /* ---- the header, and what waits for it ---- */

@@ -14,21 +14,14 @@ struct wi_works {
     int64_t deadline_at;
 };
 
-static weir_status new_crew(wi_works *works, weir_error *err)
-{
-    const wi_works_options *o = &works->options;
-    weir_status status = o->kind->check(o->job, o->options->common.input != NULL, NULL, err);
-    return status == WEIR_OK ? wi_crew_new(o, &works->crew, err) : status;
-}
-
 weir_status wi_works_new(const wi_works_options *options, wi_works **out, weir_error *err)
 {
     wi_works *works = calloc(1, sizeof *works);
     if (!works)
         return wi_fail_nomem(err);
     works->options = *options;
-    weir_status status =
-        options->kind->blocking ? new_crew(works, err) : wi_lanes_new(options, &works->lanes, err);
+    weir_status status = options->kind->blocking ? wi_crew_new(options, &works->crew, err)
+                                                 : wi_lanes_new(options, &works->lanes, err);
     if (status != WEIR_OK) {
         wi_works_free(works);
         return status;

@@ -33,7 +33,7 @@ typedef struct wi_works_options {
     void *arg;
 } wi_works_options;
 
-/* Opens the input, and has the kind check its first rows. */
+/* Of lanes: opens the input, and has the kind check its first rows. */
 weir_status wi_works_new(const wi_works_options *options, wi_works **out, weir_error *err);
 
 /* The columns that the input has as far as is known; nullable, borrowed. */

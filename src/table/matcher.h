@@ -62,6 +62,10 @@ typedef struct wi_span {
 weir_status wi_search_new(const wi_matcher *matcher, wi_search **out, weir_error *err);
 void wi_search_free(wi_search *search); /* NULL is fine */
 
+/* `stopped` is asked, often and between lines, whether it may end: then wi_search_next is
+ * WEIR_CANCELLED. A pattern may need long for a line, and for many lines hours. */
+void wi_search_stop_when(wi_search *search, bool (*stopped)(const void *arg), const void *arg);
+
 /*
  * Turns to these bytes, which must stay until the next begin. They are whole lines: they begin
  * where a line does, and end behind a line feed, or else their last line counts as ended there.
@@ -71,7 +75,7 @@ void wi_search_begin(wi_search *search, const char *bytes, size_t len);
 /*
  * The next line that is wanted, without its line feed, as a span of the bytes. WEIR_END: no more.
  * WEIR_TOOLARGE: a line needs more steps or memory than is allowed; the search goes on behind it
- * when it is called again.
+ * when it is called again. WEIR_CANCELLED, as wi_search_stop_when says.
  */
 weir_status wi_search_next(wi_search *search, wi_span *line, weir_error *err);
 

@@ -14,8 +14,9 @@ enum {
     STACK_MOST = 1 << 20,
     STEPS = 10000000, /* for a line */
     STEPS_WHOLE = 1000000,
-    PATIENCE = 32,       /* lines that needles led to in vain */
-    WORTH_SKIPPING = 64, /* bytes for each of them */
+    PATIENCE = 32,                 /* lines that needles led to in vain */
+    WORTH_SKIPPING = 64,           /* bytes for each of them */
+    STOPPED = PCRE2_ERROR_CALLOUT, /* there are no callouts: here it means wi_search_stop_when */
 };
 
 typedef enum state { UNKNOWN, FOUND, FAILED, NO_MORE } state;
@@ -38,6 +39,8 @@ struct wi_search {
     size_t at;      /* a line's beginning, or the end */
     bool hit_known; /* for inverted ones: the next line that is not wanted; len: none */
     wi_span hit;
+    bool (*stopped)(const void *arg); /* may be NULL */
+    const void *stopped_arg;
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_match_context *whole_context;
@@ -90,6 +93,12 @@ void wi_search_free(wi_search *search)
     free(search);
 }
 
+void wi_search_stop_when(wi_search *search, bool (*stopped)(const void *arg), const void *arg)
+{
+    search->stopped = stopped;
+    search->stopped_arg = arg;
+}
+
 void wi_search_begin(wi_search *search, const char *bytes, size_t len)
 {
     search->bytes = len ? bytes : "";
@@ -138,10 +147,17 @@ static int match_line(const wi_search *search, const wi_program *program, const 
     return match(search, program, ascii, bytes, len, from, search->context);
 }
 
+static bool is_stopped(const wi_search *search)
+{
+    return search->stopped && search->stopped(search->stopped_arg);
+}
+
 /* Does this line settle it, one way or the other? */
 static bool settles(const wi_search *search, const wi_program *program, run *r, wi_span line)
 {
-    int got = match_line(search, program, search->bytes + line.begin, line.end - line.begin, 0);
+    int got = STOPPED;
+    if (!is_stopped(search))
+        got = match_line(search, program, search->bytes + line.begin, line.end - line.begin, 0);
     if (got == PCRE2_ERROR_NOMATCH)
         return false;
     r->line = line;
@@ -285,6 +301,8 @@ static weir_status fail_match(const wi_search *search, size_t program, int why, 
     switch (why) {
     case PCRE2_ERROR_NOMEMORY:
         return wi_fail_nomem(err);
+    case STOPPED:
+        return wi_fail(err, WEIR_CANCELLED, "the search was stopped");
     case PCRE2_ERROR_MATCHLIMIT:
     case PCRE2_ERROR_DEPTHLIMIT:
     case PCRE2_ERROR_HEAPLIMIT:

@@ -429,6 +429,36 @@ TEST(threads_share_a_matcher)
     wi_buf_fini(&text);
 }
 
+static bool after_a_few(const void *arg)
+{
+    int *left = *(int *const *)arg;
+    return (*left)-- <= 0;
+}
+
+TEST(a_search_can_be_stopped_between_lines)
+{
+    static const char *const patterns[] = {"(?<a>a+)+$", "z(?=y)"};
+    wi_buf text = WI_BUF_INIT;
+    weir_error err = {0};
+    wi_span line;
+    int left = 10, *arg = &left;
+    for (int i = 0; i < 10000; i++)
+        wi_buf_puts(&text, "aaaaaaaaaaaaaaaaaaaaaa!\n");
+    wi_matcher *matcher = matcher_of(patterns, 2, PLAIN);
+    wi_search *search = NULL;
+    REQUIRE(matcher && wi_search_new(matcher, &search, NULL) == WEIR_OK);
+    wi_search_stop_when(search, after_a_few, &arg);
+    wi_search_begin(search, text.data, text.len);
+    EXPECT_INT(wi_search_next(search, &line, &err), WEIR_CANCELLED);
+    EXPECT_INT(left, -1);
+    wi_search_begin(search, "a\n", 2); /* another text, another search */
+    left = 10;
+    EXPECT_INT(wi_search_next(search, &line, &err), WEIR_OK);
+    wi_search_free(search);
+    wi_matcher_free(matcher);
+    wi_buf_fini(&text);
+}
+
 static weir_status make_search_and_free(void)
 {
     static const wi_name patterns[] = {{"lit", 3}, {"(?<a>x+)foo\\d", 13}, {"b|c", 3}, {"\\s", 2}};
@@ -463,4 +493,4 @@ TESTS(CASE(lines_are_matched_one_by_one), CASE(carriage_returns_belong_to_lines)
       CASE(bytes_that_are_no_characters), CASE(several_patterns), CASE(groups_are_columns),
       CASE(patterns_that_are_none), CASE(a_pattern_without_end_is_an_error_of_its_line),
       CASE(finds_what_the_naive_way_finds), CASE(large_texts), CASE(threads_share_a_matcher),
-      CASE(survives_lack_of_memory))
+      CASE(a_search_can_be_stopped_between_lines), CASE(survives_lack_of_memory))

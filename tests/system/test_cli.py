@@ -297,7 +297,7 @@ def test_every_option_of_the_issue_is_in_the_help(weir):
         assert re.search(rf"(^|\s){re.escape(option)}\b", text, re.M), option
 
 
-@pytest.mark.parametrize("command", ["fetch", "exec", "mock", "demo"])
+@pytest.mark.parametrize("command", ["fetch", "scan", "exec", "mock", "demo"])
 def test_help_of_a_command(weir, command):
     long, short = weir("help", command), weir(command, "--help")
     assert (long.returncode, short.returncode) == (0, 0)
@@ -327,14 +327,18 @@ def test_completion(weir, shell):
     assert "unordered" in done.text and "mock" in done.text
 
 
-def test_bash_completes(weir):
+@pytest.mark.parametrize("words,completed", [
+    ("fetch --unor", ["--unordered"]), ("scan --no-ignore-d", ["--no-ignore-dot"]),
+    ("scan --hash s", ["sha256"]), ("sca", ["scan"])])
+def test_bash_completes(weir, words, completed):
+    first, last = (["weir", *words.split()])[-2:]
     script = weir("completion", "bash").text + (
-        "\nCOMP_WORDS=(weir fetch --unor); COMP_CWORD=2; COMP_LINE='weir fetch --unor'"
+        f"\nCOMP_WORDS=(weir {words}); COMP_CWORD={words.count(' ') + 1}; COMP_LINE='weir {words}'"
         "; COMP_POINT=${#COMP_LINE}; f=$(complete -p weir | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
-        "; $f weir --unor fetch; echo \"${COMPREPLY[@]}\"")
+        f"; $f weir {last} {first}; echo \"${{COMPREPLY[@]}}\"")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False,
                           timeout=LIMIT)
-    assert done.stdout.split() == ["--unordered"], done.stderr
+    assert done.stdout.split() == completed, done.stderr
 
 
 @pytest.mark.parametrize("args", [["--version"], ["fetch", "--help"], ["help", "fetch"],

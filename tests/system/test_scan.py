@@ -114,8 +114,9 @@ def test_rows_of_a_file_stay_together_and_in_order(weir, folder):
 
 def test_named_paths_keep_their_order(weir, folder):
     names = [f"f{number:02}" for number in range(99, -1, -1)]
-    done = weir("scan", "-e", " 0$", *names, "-j", "20", cwd=folder)
-    assert [row["path"] for row in done.rows] == names
+    for args in [["-j", "20", *names], ["-i", "-"], names]:
+        done = weir("scan", "-e", " 0$", *args, cwd=folder, input="\n".join(names))
+        assert [row["path"] for row in done.rows] == names
 
 
 @pytest.mark.parametrize("jobs", ["1", "2", "200", "auto"])
@@ -292,6 +293,31 @@ def test_ctrl_c_in_the_middle(weir, processes, tmp_path):
     done.log = log.decode()
     total, parts = accounted(done)
     assert total == sum(parts.values())
+
+
+def end_at_once(weir, processes, path, *args):
+    """Starts a run that has long to go with a file, and asks it twice to end."""
+    process = weir.start("scan", *args, path)
+    processes.append(process)
+    opened = pathlib.Path(f"/proc/{process.pid}/fd")
+    wait_until(lambda: str(path) in map(os.path.realpath, opened.iterdir()))
+    process.send_signal(signal.SIGINT)
+    assert b"finishing" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130, log
+    assert b"cancelled" in log
+
+
+def test_a_pattern_that_takes_long_can_be_stopped(weir, processes, tmp_path):
+    (tmp_path / "f").write_text(("a" * 21 + "!\n") * 100_000)  # minutes for each piece of it
+    end_at_once(weir, processes, tmp_path / "f", "-e", "(a+)+$")
+
+
+def test_a_record_without_an_end_can_be_stopped(weir, processes, tmp_path):
+    with open(tmp_path / "f.ndjson", "wb") as file:
+        file.truncate(1 << 40)
+    end_at_once(weir, processes, tmp_path / "f.ndjson", "--records", "ndjson")
 
 
 def test_a_deadline(weir, processes, tmp_path):

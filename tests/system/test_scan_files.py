@@ -189,9 +189,20 @@ def test_a_list_in_a_table(weir, tree, tmp_path, name, text):
     assert [row["text"] for row in done.rows] == ["int a;", "z"], done.log
 
 
+def test_a_list_with_rows_without_a_path(weir, tree, tmp_path):
+    """Each of them is an item that fails; the others are scanned."""
+    (tmp_path / "l.ndjson").write_text('{"path":"a.c"}\n{"n":1}\nno row\n{"path":"x y/z {w}.c"}\n')
+    done = weir("scan", "-i", tmp_path / "l.ndjson", cwd=tree)
+    assert done.returncode == 1 and accounted(done) == (4, {"ok": 2, "failed": 2}), done.log
+    assert [row.get("text") for row in done.rows] == ["int a;", None, None, "z"]
+    assert all(row["path"] == str(tmp_path / "l.ndjson") and f" line {n}" in row["error"]
+               for n, row in [(2, done.rows[1]), (3, done.rows[2])])
+
+
 def test_lists_that_are_none(weir, tmp_path):
     (tmp_path / "t.csv").write_text("name\na.c\n")
-    assert weir("scan", "-i", tmp_path / "t.csv").returncode in (1, 2)
+    done = weir("scan", "-i", tmp_path / "t.csv")
+    assert done.returncode == 2 and 'no column "path"; there are: name' in done.log
     assert weir("scan", "-i", tmp_path / "no such").returncode == 2
     done = weir("scan", "-i", "-", cwd=tmp_path, input=b"a\0b\0")
     assert done.returncode == 2 and "--null" in done.log
@@ -383,6 +394,9 @@ def test_standard_input(weir, tree):
         ("-", 1, "abc"), ("-", 3, "b")]
     done = weir("scan", "-c", "-e", "a", "-", "a.c", cwd=tree, input="a\na\n")
     assert {row["path"]: row["count"] for row in done.rows} == {"-": 2, "a.c": 1}
+    (tree / "-").write_text("a file")
+    done = weir("scan", "--stat", "-", "./-", "-g", "-", "--hash", "xxh3", cwd=tree, input="abc\n")
+    assert [(row["path"], row["type"]) for row in done.rows] == [("-", "fifo"), ("./-", "file")], done.log
     done = weir("scan", "--hash", "sha256", "-", input="abc")
     assert done.rows[0]["hash"] == hashlib.sha256(b"abc").hexdigest()
     done = weir("scan", "-e", "int", cwd=tree, input="int\n")  # no path: the folder, not the pipe

@@ -249,6 +249,14 @@ def test_binary_files_are_passed_over_and_counted(weir, tmp_path):
         assert sorted(row["path"] for row in done.rows) == paths
 
 
+def test_a_binary_file_is_none_of_too_long_lines(weir, tmp_path):
+    (tmp_path / "zeros").write_bytes(bytes(3_000_000))
+    (tmp_path / "late").write_bytes(b"x" * 300_000 + bytes(3_000_000))
+    done = weir("scan", "--max-row", "1M", "-e", "x", cwd=tmp_path)
+    assert (done.returncode, done.rows) == (0, []), done.log
+    assert "2 files not searched, being binary" in done.log and "2 files, all ok" in done.log
+
+
 def test_a_file_that_turns_out_to_be_binary_says_so(weir, tmp_path):
     (tmp_path / "late").write_bytes(b"word\n" * 500_000 + b"\0\n" + b"word\n")
     done = weir("scan", "-e", "word", tmp_path / "late")
