@@ -33,6 +33,36 @@ def folder(tmp_path):
     return root
 
 
+# ---- standard descriptors that are closed ----
+
+def closed(descriptors):
+    def close():
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return close
+
+
+def test_a_closed_standard_input_is_no_other_file(weir):
+    done = weir("scan", "-", stdin=subprocess.DEVNULL, preexec_fn=closed([0]))
+    assert done.returncode == 1, done.log
+    assert [row["path"] for row in done.rows] == ["-"] and "Bad file" in done.rows[0]["error"]
+
+
+def test_a_closed_standard_output(weir, folder):
+    done = weir("scan", folder, preexec_fn=closed([0, 1]))
+    assert done.returncode == 2 and "cannot write standard output: Bad file" in done.log
+
+
+def test_messages_do_not_land_in_a_file_where_standard_error_is_closed(weir, folder, tmp_path):
+    out = tmp_path / "out.ndjson"
+    done = weir("scan", folder, "-o", out, preexec_fn=closed([0, 1, 2]))
+    assert done.returncode == 0 and len(read_rows(out)) == 10_000
+    done = weir("scan", "no", folder, "-o", out, "--errors", tmp_path / "errors",
+                preexec_fn=closed([1, 2]))
+    assert done.returncode == 1 and len(read_rows(out)) == 10_000
+    assert len(read_rows(tmp_path / "errors")) == 1
+
+
 # ---- what is refused ----
 
 @pytest.mark.parametrize("args,words", [
