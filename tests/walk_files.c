@@ -100,10 +100,9 @@ static void one_option(arguments *a, int c)
         a->iglobs[a->walk.n_iglobs++] = optarg;
     else if (c == 'f' && a->walk.ignore.n_files < MOST)
         a->files[a->walk.ignore.n_files++] = optarg;
-    else if (c == 'd') {
-        a->walk.has_max_depth = true;
+    else if (c == 'd')
         a->walk.max_depth = (uint32_t)atoi(optarg);
-    } else if (c == 'j')
+    else if (c == 'j')
         a->threads = atoi(optarg) < MOST_THREADS ? atoi(optarg) : MOST_THREADS;
     else if (c == 'b')
         a->batch = (size_t)atoi(optarg);

@@ -4,8 +4,10 @@
  *     ?        one byte, never a slash
  *     *        any bytes but slashes; two of them that don't fill a component mean the same
  *     **       as a whole component: any number of components, none too; at the end all the rest
- *     [a-z]    one byte of a set, never a slash; [!a] and [^a] one not of it; [[:alpha:]] and
- * others {a,b}    one or the other; nests; only with WI_GLOB_BRACES \c       c itself
+ *     [a-z]    one byte of a set, never a slash; [!a] and [^a] one not of it
+ *     [[:alpha:]]  and so on: one of the bytes that this class has in ASCII
+ *     {a,b}    one or the other; nests; only with WI_GLOB_BRACES
+ *     \c       c itself
  *
  * A pattern is bytes and matches bytes: neither need be UTF-8. A glob is compiled once, is never
  * changed after and may be used by any number of threads. Matching allocates nothing and takes at

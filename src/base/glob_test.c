@@ -1,3 +1,4 @@
+/* glob_test.c: what matches, what is refused, and that nothing takes long. */
 #include "glob.h"
 
 #include <fnmatch.h>

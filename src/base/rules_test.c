@@ -1,3 +1,4 @@
+/* rules_test.c: lists of patterns as gitignore(5) has them. */
 #include "rules.h"
 
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * git.c: see git.h. Its invariant: nothing here waits for anybody or fails but for want of memory,
+ * since a repository that is broken or not ours to read is no reason to read no files.
+ */
 #include "git.h"
 
 #include <errno.h>

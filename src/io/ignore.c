@@ -1,3 +1,7 @@
+/*
+ * ignore.c: see ignore.h. Its invariant: a folder that was made has at least one list or is the
+ * top of a working tree; all others share that of the folder above.
+ */
 #include "ignore.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* ignore_test.c: which list decides, above and below, in and out of working trees. */
 #include "ignore.h"
 
 #include "git.h"

@@ -194,11 +194,6 @@ void wi_input_no_decompress(wi_input *input)
     input->detected = true;
 }
 
-bool wi_input_is_archive(const wi_input *input)
-{
-    return input->archive.decoder != NULL;
-}
-
 static weir_status read_plain(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err)
 {
     wi_archive *begin = &input->archive; /* which it is not, but what was read to know is there */
@@ -220,6 +215,6 @@ weir_status wi_input_read(wi_input *input, char *dst, size_t size, size_t *n, we
         if (status)
             return status;
     }
-    return wi_input_is_archive(input) ? wi_archive_read(&input->archive, dst, size, n, err)
-                                      : read_plain(input, dst, size, n, err);
+    return input->archive.decoder ? wi_archive_read(&input->archive, dst, size, n, err)
+                                  : read_plain(input, dst, size, n, err);
 }

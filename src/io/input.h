@@ -9,7 +9,6 @@
 #ifndef WI_INPUT_H
 #define WI_INPUT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,9 +27,6 @@ void wi_input_no_decompress(wi_input *input);
 weir_status wi_input_read(wi_input *input, char *dst, size_t size, size_t *n, weir_error *err);
 
 void wi_input_interrupt(wi_input *input);
-
-/* Is it read through a decoder? After the first read. */
-bool wi_input_is_archive(const wi_input *input);
 
 /* The name for messages: the path, or "standard input". */
 const char *wi_input_name(const wi_input *input);

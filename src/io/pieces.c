@@ -364,8 +364,3 @@ int64_t wi_pieces_nul(const wi_pieces *pieces)
 {
     return pieces->nul;
 }
-
-bool wi_pieces_is_archive(const wi_pieces *pieces)
-{
-    return pieces->stream ? wi_input_is_archive(pieces->stream) : pieces->archive.decoder != NULL;
-}

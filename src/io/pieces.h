@@ -62,9 +62,6 @@ weir_status wi_pieces_next_bytes(wi_pieces *pieces, const char **bytes, size_t *
  * beginning; -1: none. The piece with it is given whole. */
 int64_t wi_pieces_nul(const wi_pieces *pieces);
 
-/* Is it read through a decoder? After the first piece. */
-bool wi_pieces_is_archive(const wi_pieces *pieces);
-
 /* Ends a blocked read of a stream, now and later, with WEIR_CANCELLED. Any thread. */
 void wi_pieces_interrupt(wi_pieces *pieces);
 

@@ -101,7 +101,6 @@ TEST(small_files_are_one_piece_each)
         EXPECT_MEM(bytes, len, texts[i]);
         EXPECT_INT(wi_pieces_next(pieces, &bytes, &len, NULL), WEIR_END);
         EXPECT_INT(wi_pieces_nul(pieces), -1);
-        EXPECT(!wi_pieces_is_archive(pieces));
         close(fd);
     }
     wi_pieces_free(pieces);
@@ -189,10 +188,8 @@ TEST(a_file_may_be_left)
         int fd = open(in_folder(names[i]), O_RDONLY | O_CLOEXEC);
         wi_pieces_begin(pieces, fd, names[i]);
         EXPECT_INT(wi_pieces_next_bytes(pieces, &bytes, &len, NULL), WEIR_OK);
-        EXPECT(wi_pieces_is_archive(pieces) == (i == 1));
         close(fd);
         expect_bytes(pieces, in_folder("small"), "small\n", 6);
-        EXPECT(!wi_pieces_is_archive(pieces));
     }
     wi_buf_fini(&big);
     wi_pieces_free(pieces);
@@ -570,7 +567,6 @@ TEST(archives_are_known_by_their_content)
         expect_bytes(pieces, in_folder("a"), "", 0);
         put_packed(in_folder("a"), coding, text, len);
         expect_bytes(pieces, in_folder("a"), text, len);
-        EXPECT(wi_pieces_is_archive(pieces));
 
         wi_buf packed = WI_BUF_INIT;
         append(&packed, coding, "one\n", 4);
@@ -579,7 +575,6 @@ TEST(archives_are_known_by_their_content)
         put_file(in_folder("a"), packed.data, packed.len);
         expect_bytes(pieces, in_folder("a"), "one\ntwo\n", 8);
         expect_bytes(raw, in_folder("a"), packed.data, packed.len);
-        EXPECT(!wi_pieces_is_archive(raw));
         wi_buf_fini(&packed);
     }
     free(text);
@@ -614,7 +609,6 @@ TEST(beginnings_of_archives_are_none)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         put_file(in_folder("a"), texts[i], strlen(texts[i]));
         expect_bytes(pieces, in_folder("a"), texts[i], strlen(texts[i]));
-        EXPECT(!wi_pieces_is_archive(pieces));
     }
     wi_pieces_free(pieces);
     folder_end();
@@ -728,7 +722,6 @@ TEST(streams_are_decompressed_unless_told)
         wi_buf out = WI_BUF_INIT;
         REQUIRE(wi_pieces_begin_stream(pieces, in_folder("a"), NULL) == WEIR_OK);
         EXPECT_INT(read_all(pieces, true, &out, NULL), WEIR_END);
-        EXPECT(wi_pieces_is_archive(pieces) == !no);
         EXPECT(no ? out.len > 7 && memcmp(out.data, "(\xB5/\xFD", 4) == 0
                   : out.len == 7 && memcmp(out.data, "one\ntwo", 7) == 0);
         wi_buf_fini(&out);

@@ -1,3 +1,8 @@
+/*
+ * walk.c: what was found is handed out, and who finds nothing to be handed out gets work; see
+ * walk.h. Its invariant: the walk is over when nothing lies ready, nothing stands on the stack,
+ * nobody reads and no root is left; until then whoever waits is woken by whoever adds to these.
+ */
 #include "walk.h"
 
 #include <dirent.h>

@@ -10,9 +10,9 @@
  *
  * What is found, and how its path is written, is what ripgrep has under options of the same names:
  * regular files, none hidden or ignored; a root that is a file in any case, and "-", which stands
- * for standard input and has the type of a pipe. A root that does not
- * exist as such and has a wildcard is a glob: all that matches it stands as if it had been named,
- * but hidden and ignored files are left out. Trouble with one path is an item, never an end.
+ * for standard input and has the type of a pipe. A root that does not exist as such and has a
+ * wildcard is a glob: all that matches it stands as if it had been named, but hidden and ignored
+ * files are left out. Trouble with one path is an item, never an end.
  *
  * Files are given in no order unless they are sorted, but for roots that are files: between two
  * folders they keep the order in which they were named.
@@ -41,19 +41,18 @@ typedef struct wi_walk_options {
     weir_status (*next_root)(void *arg, wi_buf *path, weir_error *err);
     void *arg;
 
-    const char *const
-        *globs;     /* --glob, gitignore patterns seen from the working directory: files */
-    size_t n_globs; /* must match one, the last that matches counts, "!" takes out */
-    const char *const *iglobs; /* --iglob: the same in either case, counting after globs */
+    /* --glob: gitignore patterns seen from the working directory. Files must match one, the last
+     * that matches counts, "!" takes out. iglobs: the same in either case, counting after them. */
+    const char *const *globs;
+    size_t n_globs;
+    const char *const *iglobs;
     size_t n_iglobs;
     bool glob_nocase; /* --glob-case-insensitive */
     bool hidden;
     bool follow;
     bool one_file_system;
-    bool sorted; /* --sort path: by name in each folder, which is kept whole; one is read at a time
-                  */
-    bool has_max_depth; /* 1: the files of the roots themselves */
-    uint32_t max_depth;
+    bool sorted; /* --sort path: by name in each folder; one is read at a time, and kept whole */
+    uint32_t max_depth; /* 1: the files of the roots themselves; 0: no limit */
     wi_ignore_options ignore;
     size_t max_fds; /* descriptors kept at once; 0: an eighth of what the process may have */
 } wi_walk_options;
@@ -67,7 +66,6 @@ typedef enum wi_walk_kind {
 typedef struct wi_walk_item {
     const char *name; /* terminated; may hold any byte but NUL and, below a root, the slash */
     const weir_error *error; /* NULL for a file */
-    uint64_t inode;          /* as the folder has it; 0 if not known */
     uint32_t name_len;
     uint8_t kind; /* a wi_walk_kind */
     uint8_t type; /* DT_REG; of a root, whatever it is */

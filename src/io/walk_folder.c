@@ -1,3 +1,7 @@
+/*
+ * walk_folder.c: folders and roots as things that are shared: references, descriptors, paths; see
+ * walk_state.h. Its invariant: a folder's descriptor is closed by the last of its users, once.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -177,7 +177,6 @@ wi_walk_chunk *wi_walk_chunk_new(const wi_walk_reader *reader, wi_walk_folder *f
         const wi_walk_found *found = &reader->found[i];
         *item = (wi_walk_item){
             .name = text,
-            .inode = found->inode,
             .name_len = found->name_len,
             .kind = found->kind,
             .type = found->type,

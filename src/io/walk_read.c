@@ -1,3 +1,8 @@
+/*
+ * walk_read.c: a folder is entered and a piece of it read; see walk_state.h. Its invariant: each
+ * entry that is wanted becomes a file, a folder to be read or an error, once; and trouble with a
+ * folder is an error in the folder above it.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -191,7 +196,6 @@ static void fill(piece *p)
 typedef struct entry {
     const char *name;
     size_t len;
-    uint64_t inode;
     uint8_t type;
     bool linked;
     int error; /* why its type is not known */
@@ -213,7 +217,6 @@ static void find_type(const piece *p, entry *e)
         return;
     }
     e->type = IFTODT(st.st_mode);
-    e->inode = st.st_ino;
 }
 
 /* Does it match the glob that is the root? *inside if so; a folder may also hold what does. */
@@ -285,7 +288,7 @@ static weir_status keep_folder(piece *p, const entry *e, bool inside)
     wi_walk_reader *reader = p->reader;
     wi_walk_folder *folder = p->folder;
     const wi_walk_options *options = &p->walk->options;
-    if (options->has_max_depth && folder->depth + 1 >= options->max_depth)
+    if (options->max_depth && folder->depth + 1 >= options->max_depth)
         return WEIR_OK;
     wi_walk_folder *sub = wi_walk_folder_new(p->walk, folder, folder->root, e->name, e->len);
     if (!sub)
@@ -308,7 +311,7 @@ static weir_status keep_folder(piece *p, const entry *e, bool inside)
 static weir_status take_entry(piece *p, const struct dirent64 *d)
 {
     wi_walk_reader *reader = p->reader;
-    entry e = {.name = d->d_name, .len = strlen(d->d_name), .inode = d->d_ino, .type = d->d_type};
+    entry e = {.name = d->d_name, .len = strlen(d->d_name), .type = d->d_type};
     bool inside;
     if (e.name[0] == '.' && (e.len == 1 || (e.len == 2 && e.name[1] == '.')))
         return WEIR_OK;
@@ -331,7 +334,7 @@ static weir_status take_entry(piece *p, const struct dirent64 *d)
         atomic_store_explicit(&p->folder->root->matched, true, memory_order_relaxed);
     if (e.type == DT_DIR)
         return keep_folder(p, &e, inside);
-    wi_walk_found what = {.kind = WI_WALK_FILE, .type = DT_REG, .inode = e.inode};
+    wi_walk_found what = {.kind = WI_WALK_FILE, .type = DT_REG};
     wi_walk_reader_add(reader, &what, e.name, e.len, NULL);
     return WEIR_OK;
 }

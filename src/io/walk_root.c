@@ -1,3 +1,7 @@
+/*
+ * walk_root.c: what a root is: a file, a folder, a glob, or nothing that is there; see
+ * walk_state.h. Its invariant: each root makes a folder to be read, or a chunk, or both.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -67,11 +71,6 @@ static weir_status look_above(look *l, wi_walk_root *root)
 static weir_status begin_at(look *l, wi_walk_root *root, const char *prefix, size_t prefix_len)
 {
     wi_walk_reader *reader = l->reader;
-    const wi_walk_options *options = &l->walk->options;
-    if (options->has_max_depth && options->max_depth == 0) {
-        wi_walk_root_unref(root);
-        return WEIR_OK;
-    }
     weir_status status = look_above(l, root);
     wi_walk_folder *folder = NULL;
     if (status == WEIR_OK) {
@@ -173,7 +172,7 @@ weir_status wi_walk_look_at_root(wi_walk *walk, wi_walk_reader *reader, const ch
     }
     if (S_ISDIR(st.st_mode))
         return a_folder(&l, is_default);
-    wi_walk_found what = {.kind = WI_WALK_FILE, .type = IFTODT(st.st_mode), .inode = st.st_ino};
+    wi_walk_found what = {.kind = WI_WALK_FILE, .type = IFTODT(st.st_mode)};
     return only_itself(&l, &what, NULL);
 }
 

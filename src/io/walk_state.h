@@ -82,7 +82,6 @@ typedef struct wi_walk_found {
     wi_walk_folder *sub; /* a subfolder; only while it waits to be sorted */
     size_t name;         /* place in the reader's names */
     size_t error;        /* place in the reader's errors, plus 1 */
-    uint64_t inode;
     uint32_t name_len;
     uint8_t kind;
     uint8_t type;

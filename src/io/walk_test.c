@@ -1,3 +1,4 @@
+/* walk_test.c: what a walk finds, by whatever number of threads, and what is trouble. */
 #include "walk.h"
 
 #include <dirent.h>
@@ -59,9 +60,8 @@ TEST(hidden_files_and_depth)
     small_tree();
     expect_walk((wi_walk_options){.hidden = true}, NULL, 0,
                 ".g/h.c\na.c\nb/.f.c\nb/c.h\nb/d/e.c\n");
-    expect_walk((wi_walk_options){.has_max_depth = true, .max_depth = 1}, NULL, 0, "a.c\n");
-    expect_walk((wi_walk_options){.has_max_depth = true, .max_depth = 2}, NULL, 0, "a.c\nb/c.h\n");
-    expect_walk((wi_walk_options){.has_max_depth = true}, ROOTS(".", "a.c"), "a.c\n");
+    expect_walk((wi_walk_options){.max_depth = 1}, NULL, 0, "a.c\n");
+    expect_walk((wi_walk_options){.max_depth = 2}, NULL, 0, "a.c\nb/c.h\n");
     end();
 }
 
@@ -252,7 +252,6 @@ TEST(files_are_opened_by_way_of_their_folder)
         close(fd);
         EXPECT_INT(wi_walk_stat(&batch, &batch.items[0], 0, &st), 0);
         EXPECT_INT(st.st_size, 4);
-        EXPECT_INT(batch.items[0].inode, st.st_ino);
         wi_walk_release(&batch);
         wi_walk_free(walk);
     }
@@ -349,8 +348,7 @@ TEST(other_file_systems_may_be_left_out)
     if (stat("/", &root) != 0 || stat("/proc/self", &proc) != 0 || root.st_dev == proc.st_dev)
         SKIP("/proc is not a file system of its own");
     const char *at = "/", *globs[] = {"/proc/cpuinfo"};
-    wi_walk_options o = {
-        .roots = &at, .n_roots = 1, .globs = globs, .n_globs = 1, .has_max_depth = true};
+    wi_walk_options o = {.roots = &at, .n_roots = 1, .globs = globs, .n_globs = 1};
     o.max_depth = 2;
     o.ignore.no_vcs = true;
     REQUIRE(begin());

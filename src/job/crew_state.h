@@ -87,8 +87,7 @@ void *wi_hand_run(void *arg);
 /* Gives what is ready to the collector. Any thread. */
 void wi_hand_hand_over(wi_hand *hand);
 
-/* Is it blocked, not counting what it does of its own accord? As far as can be seen; NULL: nothing
- * can. */
+/* Is it blocked in the kernel? False: that cannot be seen. */
 bool wi_hand_look(const wi_hand *hand, bool *blocked);
 
 #endif

@@ -79,11 +79,12 @@ static weir_status read_more(wi_scan_list *list, weir_error *err)
         return wi_fail(err, WEIR_TOOLARGE, "%s: a path is longer than %zu bytes",
                        wi_input_name(list->input), list->options.max_row);
     if (list->len == list->cap) {
-        char *grown = realloc(list->bytes, list->cap * 2);
+        size_t cap = 2 * list->cap + READ_SIZE;
+        char *grown = realloc(list->bytes, cap);
         if (!grown)
             return wi_fail_nomem(err);
         list->bytes = grown;
-        list->cap *= 2;
+        list->cap = cap;
     }
     size_t n = 0;
     weir_status status =

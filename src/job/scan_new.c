@@ -130,7 +130,6 @@ static weir_status set_walk(wi_scan *scan, const weir_scan_options *o, weir_erro
         .follow = o->follow,
         .one_file_system = o->one_file_system,
         .sorted = o->sorted,
-        .has_max_depth = o->max_depth > 0,
         .max_depth = (uint32_t)o->max_depth,
     };
     scan->kept = calloc(MOST_KEPT, sizeof *scan->kept);
