@@ -97,6 +97,13 @@ def test_what_is_refused(weir, tmp_path, args, words):
         assert word in said
 
 
+def test_a_pattern_in_the_place_of_a_path_is_told(weir, folder):
+    hint = "note: there is no 7 7; if it is what lines should match, write -e before it"
+    assert hint in weir("scan", "7 7", folder).log
+    for args in (["-q", "7 7", folder], ["-e", "7 7", folder], [folder / "f07"], ["none/*.txt"], []):
+        assert "note: there is no" not in weir("scan", *args, cwd=folder).log
+
+
 def test_help_fits_a_screen(weir):
     done = weir("scan", "--help")
     assert done.returncode == 0 and done.log == ""
