@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "weir/scan.h"
 
 #include "commands.h"
 #include "job_args.h"
+#include "term.h"
 #include "units.h"
 #include "whole_file.h"
 
@@ -373,6 +375,18 @@ static int complete_options(scan_args *args)
     return code ? code : check_stdin(args);
 }
 
+/* Whoever is used to grep names a pattern first. */
+static void hint_at_match(const scan_args *args)
+{
+    char shown[256];
+    const char *first = args->paths.len ? args->paths.items[0] : "-";
+    if (args->job.quiet || args->patterns.len || strcmp(first, "-") == 0 ||
+        strpbrk(first, "*?[{") || access(first, F_OK) == 0)
+        return;
+    fprintf(stderr, "note: there is no %s; if it is what lines should match, write -e before it\n",
+            term_escape(shown, sizeof shown, first));
+}
+
 static void release(scan_args *args)
 {
     for (size_t i = 0; i < args->owned.len; i++)
@@ -397,10 +411,12 @@ static int scan_run(int argc, char **argv)
     int code;
     if (options_parse(&cmd_scan, &args, argc, argv, &code) &&
         (code = complete_options(&args)) == 0) {
-        if (weir_scan_new(&args.scan, &job, &err) != WEIR_OK)
+        if (weir_scan_new(&args.scan, &job, &err) != WEIR_OK) {
             code = command_fail(&cmd_scan, "%s", err.text);
-        else
+        } else {
+            hint_at_match(&args);
             code = job_args_run(&cmd_scan, &args.job, &(job_telling){.nouns = &scan_nouns}, job);
+        }
     }
     options_free(&cmd_scan, &args);
     release(&args);

@@ -1,4 +1,6 @@
 /* main.c: finds the command and runs it. Loads nothing and starts nothing itself. */
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,8 +32,20 @@ static int run_program(int argc, char **argv)
     return code;
 }
 
+/* Whoever starts us may have closed them. Then nothing else may get their numbers, or it would be
+ * read as "-" or have messages written into it. What stands there instead fails as a closed one
+ * does: it is open the wrong way round. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return;
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_descriptors();
     /* a reader that goes away is told by EPIPE where it can be handled */
     signal(SIGPIPE, SIG_IGN);
     /* Thread heaps grow by this much at a time; the default costs a system call per 128 KiB. */

@@ -10,7 +10,10 @@
 #include "source.h"
 #include "text.h"
 
-enum { BATCH = 64 }; /* files in a piece of work */
+enum {
+    BATCH = 64, /* files in a piece of work */
+    FEW = 4,    /* are not worth a question to the file system */
+};
 
 /* ---- a hand's life ---- */
 
@@ -158,7 +161,7 @@ static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_
         files += batch->items[i].kind != WI_WALK_NOTE;
     atomic_fetch_add_explicit(&h->scan->found, files, memory_order_relaxed);
     h->kept = 0;
-    if (h->pieces && batch->folder_len && !h->scan->walk_options.follow)
+    if (h->pieces && batch->n >= FEW && batch->folder_len && !h->scan->walk_options.follow)
         wi_pieces_enter_folder(h->pieces);
     else if (h->pieces) /* what a user names, and what links lead to, may lie anywhere */
         wi_pieces_leave_folder(h->pieces);

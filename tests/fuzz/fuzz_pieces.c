@@ -1,7 +1,8 @@
 /*
  * fuzz_pieces.c: a file of any bytes comes in pieces as wi_input reads it, and if one says that it
  * is damaged, so does the other. The first byte says what a line may have at most, whether lines
- * matter, whether a file is one of a folder, and whether archives are left as they are.
+ * matter, whether a file is one of a folder, whether archives are left as they are, and whether NUL
+ * bytes are of no interest.
  */
 #include "buf.h"
 #include "fuzz.h"
@@ -46,6 +47,7 @@ static outcome read_pieces(int fd, const wi_pieces_options *options, bool lines,
     outcome got = {0};
     weir_error err = {0};
     wi_pieces *pieces = NULL;
+    bool parts = false; /* a line may come in them */
     CHECK(wi_pieces_new(options, &pieces, NULL) == WEIR_OK);
     if (folder)
         wi_pieces_enter_folder(pieces);
@@ -57,13 +59,14 @@ static outcome read_pieces(int fd, const wi_pieces_options *options, bool lines,
                            : wi_pieces_next_bytes(pieces, &bytes, &len, &err);
         if (!got.status) {
             CHECK(len > 0);
-            CHECK(!lines || !got.bytes.len || got.bytes.data[got.bytes.len - 1] == '\n');
+            CHECK(!lines || !got.bytes.len || got.bytes.data[got.bytes.len - 1] == '\n' || parts);
+            parts = wi_pieces_nul(pieces) >= 0;
             wi_buf_append(&got.bytes, bytes, len);
         }
     }
     CHECK(!got.status || got.status == WEIR_END || (err.status == got.status && err.text[0]));
     const char *nul = got.bytes.len ? memchr(got.bytes.data, '\0', got.bytes.len) : NULL;
-    CHECK(wi_pieces_nul(pieces) == (nul ? nul - got.bytes.data : -1));
+    CHECK(wi_pieces_nul(pieces) == (nul && !options->no_nul ? nul - got.bytes.data : -1));
     wi_pieces_free(pieces);
     return got;
 }
@@ -81,13 +84,24 @@ static size_t too_long(const wi_buf *bytes, size_t most)
     return bytes->len;
 }
 
-static void compare(const outcome *input, const outcome *pieces, bool lines, size_t most)
+/* Is the first NUL byte in the line that begins there? */
+static bool has_nul(const wi_buf *bytes, size_t begin)
+{
+    const char *nul = memchr(bytes->data, '\0', bytes->len);
+    const char *from = bytes->data + begin;
+    return nul && nul >= from && !memchr(from, '\n', (size_t)(nul - from));
+}
+
+static void compare(const outcome *input, const outcome *pieces, bool lines,
+                    const wi_pieces_options *options)
 {
     size_t len = input->bytes.len < pieces->bytes.len ? input->bytes.len : pieces->bytes.len;
     CHECK(len == 0 || memcmp(input->bytes.data, pieces->bytes.data, len) == 0);
     if (!input->status || !pieces->status)
         return;
-    size_t end = lines ? too_long(&input->bytes, most) : input->bytes.len;
+    size_t end = lines ? too_long(&input->bytes, options->max_line) : input->bytes.len;
+    if (end < input->bytes.len && !options->no_nul && has_nul(&input->bytes, end))
+        return;
     if (end < input->bytes.len) {
         CHECK(pieces->status == WEIR_TOOLARGE && pieces->bytes.len == end);
         return;
@@ -103,14 +117,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     bool lines = data[0] & 1, folder = data[0] & 2;
     wi_pieces_options options = {.max_line = (size_t)16 << (data[0] >> 3 & 15),
-                                 .no_decompress = data[0] & 4};
+                                 .no_decompress = data[0] & 4,
+                                 .no_nul = data[0] & 128};
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
     CHECK(fd >= 0 && write(fd, data + 1, size - 1) == (ssize_t)(size - 1));
     CHECK(lseek(fd, 0, SEEK_SET) == 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     outcome input = read_input(path, options.no_decompress);
     outcome pieces = read_pieces(fd, &options, lines, folder);
-    compare(&input, &pieces, lines, options.max_line);
+    compare(&input, &pieces, lines, &options);
     wi_buf_fini(&input.bytes);
     wi_buf_fini(&pieces.bytes);
     close(fd);

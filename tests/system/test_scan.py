@@ -33,6 +33,36 @@ def folder(tmp_path):
     return root
 
 
+# ---- standard descriptors that are closed ----
+
+def closed(descriptors):
+    def close():
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return close
+
+
+def test_a_closed_standard_input_is_no_other_file(weir):
+    done = weir("scan", "-", stdin=subprocess.DEVNULL, preexec_fn=closed([0]))
+    assert done.returncode == 1, done.log
+    assert [row["path"] for row in done.rows] == ["-"] and "Bad file" in done.rows[0]["error"]
+
+
+def test_a_closed_standard_output(weir, folder):
+    done = weir("scan", folder, preexec_fn=closed([0, 1]))
+    assert done.returncode == 2 and "cannot write standard output: Bad file" in done.log
+
+
+def test_messages_do_not_land_in_a_file_where_standard_error_is_closed(weir, folder, tmp_path):
+    out = tmp_path / "out.ndjson"
+    done = weir("scan", folder, "-o", out, preexec_fn=closed([0, 1, 2]))
+    assert done.returncode == 0 and len(read_rows(out)) == 10_000
+    done = weir("scan", "no", folder, "-o", out, "--errors", tmp_path / "errors",
+                preexec_fn=closed([1, 2]))
+    assert done.returncode == 1 and len(read_rows(out)) == 10_000
+    assert len(read_rows(tmp_path / "errors")) == 1
+
+
 # ---- what is refused ----
 
 @pytest.mark.parametrize("args,words", [
@@ -65,6 +95,13 @@ def test_what_is_refused(weir, tmp_path, args, words):
     said = refused(weir, *args, cwd=tmp_path, input="x\n")
     for word in words:
         assert word in said
+
+
+def test_a_pattern_in_the_place_of_a_path_is_told(weir, folder):
+    hint = "note: there is no 7 7; if it is what lines should match, write -e before it"
+    assert hint in weir("scan", "7 7", folder).log
+    for args in (["-q", "7 7", folder], ["-e", "7 7", folder], [folder / "f07"], ["none/*.txt"], []):
+        assert "note: there is no" not in weir("scan", *args, cwd=folder).log
 
 
 def test_help_fits_a_screen(weir):
