@@ -86,9 +86,10 @@ typedef struct weir_scan_options {
     weir_scan_read read;
     const char *records; /* RECORDS: "csv", "tsv", "ndjson"; NULL: by suffix */
     int stat;            /* FACTS: path, size, mtime, mode, type, owner, group, inode, links */
-    const char *hash;    /* FACTS: "xxh3" or "sha256", of the bytes as they lie in the file */
-    int text;            /* binary files, too */
-    int no_decompress;   /* archives are what they are */
+    const char *hash;  /* FACTS: "xxh3" (of 128 bits) or "sha256", of the bytes in the file as they
+                          lie there */
+    int text;          /* binary files, too */
+    int no_decompress; /* archives are what they are */
 
     /* what is kept */
     const char *const *patterns; /* lines that match one of them; none: all */
