@@ -5,10 +5,9 @@
  * Memory is bounded, whatever the data say: the largest window is the caller's choice for zstd and
  * xz, 16 MiB for br, 900 kB for bzip2 and 32 KiB for the other two. All members of gzip, frames of
  * zstd and streams of xz and bzip2 are read; zeros after one of gzip, xz (four at a time) or bzip2
- * are padding, and anything else that follows the end is damage, since
- * half a document followed by something else should not pass for a whole one. What comes of the
- * data, and the first thing that is wrong with them, do not depend on the pieces in which they
- * come.
+ * are padding, and anything else that follows the end is damage, since half a document followed by
+ * something else should not pass for a whole one. What comes of the data, and the first thing that
+ * is wrong with them, do not depend on the pieces in which they come.
  *
  * A decoder belongs to one thread at a time.
  */

@@ -47,10 +47,9 @@ weir_status wi_pieces_begin_stream(wi_pieces *pieces, const char *path, weir_err
  * The next piece: whole lines, the last of which may lack its line feed at the end of the file. A
  * line with the first NUL byte that is looked for may come in parts, however long it is: this is no
  * text, and nobody should have to wait for the end of its lines. At least one byte; valid until the
- * next call. WEIR_END: no more. WEIR_TOOLARGE: a line is too long,
- * and nothing more comes of this file. WEIR_TRUNCATED, WEIR_INVALID, WEIR_IO: so ends an archive or
- * a file that is damaged; the lines before were given. After a failure comes WEIR_END. Texts name
- * the file.
+ * next call. WEIR_END: no more. WEIR_TOOLARGE: a line is too long, and nothing more comes of this
+ * file. WEIR_TRUNCATED, WEIR_INVALID, WEIR_IO: so ends an archive or a file that is damaged; the
+ * lines before were given. After a failure comes WEIR_END. Texts name the file.
  */
 weir_status wi_pieces_next(wi_pieces *pieces, const char **bytes, size_t *len, weir_error *err);
 

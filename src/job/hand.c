@@ -165,6 +165,14 @@ bool wi_hand_flush(wi_hand *hand)
     return !is_due(hand, number) || give_part(hand);
 }
 
+bool wi_hand_hold(wi_hand *hand, int64_t bytes)
+{
+    hand->portion->held = bytes;
+    charge(hand, hand->portion);
+    wait_for_room(hand, hand->portion->number, wi_budget_is_spent, 1 + WEIR_STOP_NOW);
+    return !wi_hand_is_stopping(hand);
+}
+
 void wi_hand_end(wi_hand *hand)
 {
     wi_portion *portion = hand->portion;

@@ -23,6 +23,7 @@ typedef struct wi_portion {
     wi_buf failed_rows; /* for the output of failed rows, if there is one; else they are in rows */
     wi_buf failures;    /* reason NUL, what it happened to NUL, for each failed item */
     int64_t ok, failed, cancelled, not_started; /* items */
+    int64_t held;                               /* bytes that its hand keeps besides */
     int64_t charged;                            /* bytes it counts for in the budget */
 } wi_portion;
 
@@ -39,7 +40,7 @@ wi_portion *wi_portion_split(wi_portion *from);
 
 void wi_portion_free(wi_portion *portion);
 
-/* What it takes in memory. */
+/* What it takes in memory, with what is held. */
 int64_t wi_portion_bytes(const wi_portion *portion);
 
 /* Has it lost anything for want of memory? */

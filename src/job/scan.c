@@ -11,8 +11,8 @@
 #include "text.h"
 
 enum {
-    BATCH = 64, /* files in a piece of work */
-    FEW = 4,    /* are not worth a question to the file system */
+    FEW = 4,      /* files that are not worth a question to their file system */
+    PLANNED = 64, /* files that a plan asks for at once */
 };
 
 /* ---- a hand's life ---- */
@@ -311,7 +311,7 @@ static weir_status plan(void *job, wi_buf *out, weir_error *err)
             wi_walk_release(batch);
         if (!batch->chunk) {
             scan->planned_at = 0;
-            weir_status status = wi_walk_next(scan->walk, BATCH, batch, err);
+            weir_status status = wi_walk_next(scan->walk, PLANNED, batch, err);
             if (status != WEIR_OK) {
                 batch->chunk = NULL;
                 return status;

@@ -266,12 +266,12 @@ static weir_status is_wanted(wi_scan_hand *h, bool *wanted, weir_error *err)
     return status == WEIR_END ? WEIR_OK : status;
 }
 
-static weir_status read_whole(wi_scan_hand *h, weir_error *err)
+/* All of it, in h->whole. */
+static weir_status gather(wi_scan_hand *h, weir_error *err)
 {
     const char *bytes;
     size_t len;
     weir_status status;
-    bool kept = false;
     wi_buf_clear(&h->whole);
     while ((status = wi_pieces_next_bytes(h->pieces, &bytes, &len, err)) == WEIR_OK) {
         h->bytes += (int64_t)len;
@@ -279,23 +279,29 @@ static weir_status read_whole(wi_scan_hand *h, weir_error *err)
             return wi_fail(err, WEIR_TOOLARGE, "larger than %zu bytes (--max-row)",
                            h->scan->max_row);
         wi_buf_append(&h->whole, bytes, len);
-        if (wi_hand_is_stopping(h->hand))
+        if (h->whole.failed)
+            return wi_fail_nomem(err);
+        if (!wi_hand_hold(h->hand, (int64_t)h->whole.cap))
             return WEIR_CANCELLED;
     }
-    if (status != WEIR_END)
-        return status;
-    if (h->whole.failed)
-        return wi_fail_nomem(err);
-    bool wanted;
-    status = is_wanted(h, &wanted, err);
-    if (status != WEIR_OK || !wanted)
-        return status;
-    status =
-        wi_scan_rows_whole(h->rows, h->whole.data ? h->whole.data : "", h->whole.len, &kept, err);
+    return status == WEIR_END ? WEIR_OK : status;
+}
+
+static weir_status read_whole(wi_scan_hand *h, weir_error *err)
+{
+    bool kept = false, wanted = false;
+    weir_status status = gather(h, err);
+    if (status == WEIR_OK)
+        status = is_wanted(h, &wanted, err);
+    if (status == WEIR_OK && wanted)
+        status = wi_scan_rows_whole(h->rows, h->whole.data ? h->whole.data : "", h->whole.len,
+                                    &kept, err);
     h->kept += kept;
     if (h->whole.cap > KEPT_WHOLE)
         wi_buf_fini(&h->whole);
-    return status == WEIR_OK ? pass_on(h, err) : status;
+    if (status != WEIR_OK)
+        return status;
+    return wi_hand_hold(h->hand, 0) ? pass_on(h, err) : WEIR_CANCELLED;
 }
 
 /* ---- facts ---- */
