@@ -116,8 +116,9 @@ def test_globs_as_paths(weir, tree, glob, found):
 def test_a_glob_that_matches_nothing_fails(weir, tree):
     done = weir("scan", "no*such*", "b.h", cwd=tree)
     assert done.returncode == 1
-    assert [row["path"] for row in done.rows] == ["no*such*", "b.h"]
-    assert done.rows[0]["error"] and accounted(done) == (2, {"ok": 1, "failed": 1})
+    rows = {row["path"]: row for row in done.rows}  # a glob begins in a folder: they may overtake it
+    assert set(rows) == {"no*such*", "b.h"}
+    assert rows["no*such*"]["error"] and accounted(done) == (2, {"ok": 1, "failed": 1})
 
 
 def test_sorted_and_deterministic(weir, tree):
