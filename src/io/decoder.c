@@ -202,6 +202,18 @@ static weir_status fail_again(const wi_decoder *d, weir_error *err)
     return d->why.status;
 }
 
+size_t wi_decoder_memory(const wi_decoder *decoder)
+{
+    enum { BZIP2 = 3700 << 10 }; /* bzip2(1): 100 kB and four bytes for each of a block */
+    size_t bytes = sizeof *decoder;
+    for (; decoder; decoder = decoder->source) {
+        bytes += decoder->zstd ? ZSTD_sizeof_DStream(decoder->zstd) : 0;
+        bytes += decoder->xz.internal ? (size_t)lzma_memusage(&decoder->xz) : 0;
+        bytes += decoder->bzip2_begun ? BZIP2 : 0;
+    }
+    return bytes;
+}
+
 weir_status wi_decoder_finish(const wi_decoder *decoder, weir_error *err)
 {
     if (decoder->failed)

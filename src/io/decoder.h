@@ -70,6 +70,9 @@ void wi_decoder_free(wi_decoder *decoder); /* NULL is fine */
 weir_status wi_decoder_decode(wi_decoder *decoder, const char *in, size_t len, size_t *consumed,
                               char *out, size_t size, size_t *produced, weir_error *err);
 
+/* Bytes that it holds now, as far as its library tells: mostly the window. */
+size_t wi_decoder_memory(const wi_decoder *decoder);
+
 /* To be asked when no input is left. WEIR_TRUNCATED: a stream has begun and not come to its end. */
 weir_status wi_decoder_finish(const wi_decoder *decoder, weir_error *err);
 

@@ -99,6 +99,12 @@ void wi_pieces_free(wi_pieces *pieces)
     free(pieces);
 }
 
+size_t wi_pieces_memory(const wi_pieces *pieces)
+{
+    const wi_decoder *decoder = pieces->archive.decoder;
+    return pieces->cap - pieces->usual + (decoder ? wi_decoder_memory(decoder) : 0);
+}
+
 /* Forgets the file before. */
 static void begin(wi_pieces *pieces, const char *path)
 {

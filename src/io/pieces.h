@@ -61,6 +61,9 @@ weir_status wi_pieces_next_bytes(wi_pieces *pieces, const char **bytes, size_t *
  * beginning; -1: none. The piece with it is given whole. */
 int64_t wi_pieces_nul(const wi_pieces *pieces);
 
+/* Bytes that it holds now, for long lines and to decompress, beyond what it always holds. */
+size_t wi_pieces_memory(const wi_pieces *pieces);
+
 /* Ends a blocked read of a stream, now and later, with WEIR_CANCELLED. Any thread. */
 void wi_pieces_interrupt(wi_pieces *pieces);
 

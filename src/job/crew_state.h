@@ -64,7 +64,9 @@ struct wi_crew {
     atomic_int wanted;  /* those from here on are to leave */
     atomic_int working; /* at a piece of work */
     atomic_int peak;
-    _Atomic int64_t per_item; /* what a hand knows that begins */
+    _Atomic(const wi_hand *) exempt; /* goes on when memory is spent and no order is kept: somebody
+                                        has to, or nothing would ever be given back */
+    _Atomic int64_t per_item;        /* what a hand knows that begins */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t news;  /* for the foreman */

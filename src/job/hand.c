@@ -75,13 +75,36 @@ static bool is_due(const wi_hand *hand, uint64_t number)
     return !crew->ordered || wi_collector_next(crew->collector) == number;
 }
 
+/* Is it the one that goes on when all others wait for memory? */
+static bool goes_on(const wi_hand *hand, uint64_t number)
+{
+    wi_crew *crew = hand->crew;
+    const wi_hand *nobody = NULL;
+    if (crew->ordered)
+        return is_due(hand, number);
+    return atomic_load(&crew->exempt) == hand ||
+           atomic_compare_exchange_strong(&crew->exempt, &nobody, hand);
+}
+
+/* Its piece of work is over: another may go on now. */
+static void stand_back(wi_hand *hand)
+{
+    wi_crew *crew = hand->crew;
+    if (atomic_load_explicit(&crew->exempt, memory_order_relaxed) != hand)
+        return;
+    pthread_mutex_lock(&crew->lock);
+    atomic_store(&crew->exempt, NULL);
+    pthread_cond_broadcast(&crew->room);
+    pthread_mutex_unlock(&crew->lock);
+}
+
 /* What is due waits only while the collector will make room without it. In this order, since the
  * collector asks whether anybody is pressed after it has done all that is looked at here. */
 static bool must_wait(const wi_hand *hand, uint64_t number, bool (*is_over)(wi_budget *))
 {
     const wi_crew *crew = hand->crew;
     return is_over(crew->options.budget) &&
-           !(is_due(hand, number) && wi_collector_has_caught_up(crew->collector));
+           !(goes_on(hand, number) && wi_collector_has_caught_up(crew->collector));
 }
 
 /* Until there is memory, or it is the only one who can make some; or `stop` is reached. */
@@ -110,6 +133,7 @@ static bool give_part(wi_hand *hand)
         return false;
     }
     charge(hand, part);
+    charge(hand, hand->portion);
     wi_list_init(&list);
     wi_list_append(&list, &part->node);
     wi_collector_put(hand->crew->collector, &list, 1);
@@ -125,6 +149,7 @@ wi_portion *wi_hand_begin(wi_hand *hand, uint64_t number)
     hand->portion = wi_portion_new(number);
     if (!hand->portion) {
         report_nomem(hand);
+        stand_back(hand);
         return NULL;
     }
     hand->now = hand->piece_began = wi_clock_now(wi_clock_real());
@@ -179,6 +204,7 @@ void wi_hand_end(wi_hand *hand)
     hand->portion = NULL;
     learn_share(hand);
     portion->last = true;
+    portion->held = 0;
     charge(hand, portion);
     pthread_mutex_lock(&hand->lock);
     wi_list_append(&hand->outbox, &portion->node);
@@ -188,6 +214,7 @@ void wi_hand_end(wi_hand *hand)
     pthread_mutex_unlock(&hand->lock);
     if (full || wi_budget_is_pressed(hand->crew->options.budget))
         wi_hand_hand_over(hand);
+    stand_back(hand);
     atomic_fetch_sub_explicit(&hand->crew->working, 1, memory_order_relaxed);
     begin_to(hand, WI_HAND_SEEKING);
 }

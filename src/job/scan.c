@@ -161,6 +161,7 @@ static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_
         files += batch->items[i].kind != WI_WALK_NOTE;
     atomic_fetch_add_explicit(&h->scan->found, files, memory_order_relaxed);
     h->kept = 0;
+    h->passed_on = h->held = 0;
     if (h->pieces && batch->n >= FEW && batch->folder_len && !h->scan->walk_options.follow)
         wi_pieces_enter_folder(h->pieces);
     else if (h->pieces) /* what a user names, and what links lead to, may lie anywhere */

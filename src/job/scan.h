@@ -77,11 +77,13 @@ typedef struct wi_scan_hand {
     wi_portion *portion;
     wi_buf path;
     wi_buf whole;
-    int64_t bytes;   /* read of this file */
-    int64_t kept;    /* rows of this piece of work */
-    int64_t lines;   /* of this file, before the piece that is looked at */
-    int64_t faults;  /* records of this file that are none */
-    bool was_binary; /* so it was passed over */
+    int64_t bytes;    /* read of this file */
+    int64_t kept;     /* rows of this piece of work */
+    size_t passed_on; /* bytes of its rows that the crew knows of */
+    size_t held;      /* bytes that are charged for it besides its rows */
+    int64_t lines;    /* of this file, before the piece that is looked at */
+    int64_t faults;   /* records of this file that are none */
+    bool was_binary;  /* so it was passed over */
 } wi_scan_hand;
 
 extern const wi_kind wi_scan_kind;

@@ -15,27 +15,48 @@
 
 enum {
     RECORDS = 1024,
-    KEPT_WHOLE = 1 << 20, /* of a buffer's bytes, for the next file */
+    MUCH = 1 << 20, /* bytes; nor is a larger buffer kept for the next file */
 };
 
 /* ---- from one piece to the next ---- */
 
 /* Rows are handed on in between; WEIR_CANCELLED: no more are wanted. */
+static bool has_rows_to_pass_on(const wi_scan_hand *h)
+{
+    return h->portion->rows.len + h->portion->failed_rows.len >= h->passed_on + WI_PORTION_BYTES;
+}
+
 static weir_status pass_on(wi_scan_hand *h, weir_error *err)
 {
-    if (h->portion->rows.len + h->portion->failed_rows.len >= WI_PORTION_BYTES) {
+    if (has_rows_to_pass_on(h)) {
         weir_status status = wi_scan_rows_settle(h->rows, err);
         if (status != WEIR_OK)
             return status;
         if (!wi_hand_flush(h->hand))
             return WEIR_CANCELLED;
+        h->passed_on = h->portion->rows.len + h->portion->failed_rows.len;
     }
     return wi_hand_is_stopping(h->hand) ? WEIR_CANCELLED : WEIR_OK;
 }
 
-static bool is_enough(const wi_scan_hand *h)
+/* Is nothing more wanted of a file of which so much was kept? */
+static bool is_settled(const wi_scan_hand *h, int64_t kept)
 {
-    return h->scan->limit && h->kept >= h->scan->limit;
+    bool one_is_enough = h->scan->give == WEIR_SCAN_FILES_WITH_MATCHES ||
+                         h->scan->give == WEIR_SCAN_FILES_WITHOUT_MATCH;
+    return (one_is_enough && kept) || (h->scan->limit && h->kept >= h->scan->limit);
+}
+
+/* What a file takes to be read counts for the budget, too, where it is much. */
+static weir_status mind_memory(wi_scan_hand *h)
+{
+    size_t held = h->whole.cap + wi_pieces_memory(h->pieces);
+    if (held < MUCH)
+        held = 0;
+    if (held == h->held)
+        return WEIR_OK;
+    h->held = held;
+    return wi_hand_hold(h->hand, (int64_t)held) ? WEIR_OK : WEIR_CANCELLED;
 }
 
 /* Is there a NUL byte where there should be text? Then nothing more of the file is looked at. What
@@ -92,14 +113,6 @@ static weir_status keep_line(wi_scan_hand *h, lines *l, wi_span line, weir_error
     return status;
 }
 
-/* Does the file's own count need no more lines? */
-static bool is_settled(const wi_scan_hand *h, const lines *l)
-{
-    bool one_is_enough = h->scan->give == WEIR_SCAN_FILES_WITH_MATCHES ||
-                         h->scan->give == WEIR_SCAN_FILES_WITHOUT_MATCH;
-    return (one_is_enough && l->kept) || is_enough(h);
-}
-
 static weir_status next_line(wi_scan_hand *h, const lines *l, size_t from, wi_span *line,
                              weir_error *err)
 {
@@ -120,10 +133,10 @@ static weir_status look_at_lines(wi_scan_hand *h, lines *l, weir_error *err)
     l->counted = 0;
     if (h->search)
         wi_search_begin(h->search, l->bytes, l->len);
-    while (!is_settled(h, l) && (status = next_line(h, l, from, &line, err)) == WEIR_OK) {
+    while (!is_settled(h, l->kept) && (status = next_line(h, l, from, &line, err)) == WEIR_OK) {
         from = line.end + 1;
         status = keep_line(h, l, line, err);
-        if (status == WEIR_OK && h->portion->rows.len >= WI_PORTION_BYTES)
+        if (status == WEIR_OK && has_rows_to_pass_on(h))
             status = pass_on(h, err);
         if (status != WEIR_OK)
             return status;
@@ -175,7 +188,9 @@ static weir_status read_lines(wi_scan_hand *h, weir_error *err)
     while ((status = wi_pieces_next(h->pieces, &l.bytes, &l.len, err)) == WEIR_OK) {
         bool first = h->bytes == 0;
         h->bytes += (int64_t)l.len;
-        status = look_for_nul(h, h->scan->give == WEIR_SCAN_ROWS ? l.kept : 0, &binary, err);
+        status = mind_memory(h);
+        if (status == WEIR_OK)
+            status = look_for_nul(h, h->scan->give == WEIR_SCAN_ROWS ? l.kept : 0, &binary, err);
         if (status != WEIR_OK || binary)
             break;
         if (first)
@@ -183,7 +198,7 @@ static weir_status read_lines(wi_scan_hand *h, weir_error *err)
         status = look_at_lines(h, &l, err);
         if (status == WEIR_OK)
             status = pass_on(h, err);
-        if (status != WEIR_OK || is_settled(h, &l))
+        if (status != WEIR_OK || is_settled(h, l.kept))
             break;
     }
     if ((status != WEIR_OK && status != WEIR_END) || binary)
@@ -209,7 +224,7 @@ static weir_status take_records(wi_scan_hand *h, wi_reader *reader, int64_t *kep
             h->kept += rows;
         if (status == WEIR_OK)
             status = pass_on(h, err);
-        if (status != WEIR_OK || is_enough(h))
+        if (status != WEIR_OK || is_settled(h, *kept))
             return status;
     }
 }
@@ -222,12 +237,16 @@ static weir_status feed_records(wi_scan_hand *h, wi_reader *reader, weir_error *
     weir_status status;
     while ((status = wi_pieces_next_bytes(h->pieces, &bytes, &len, err)) == WEIR_OK) {
         h->bytes += (int64_t)len;
-        status = wi_reader_feed(reader, bytes, len, err);
+        status = mind_memory(h);
+        if (status == WEIR_OK)
+            status = wi_reader_feed(reader, bytes, len, err);
         if (status == WEIR_OK)
             status = take_records(h, reader, &kept, err);
         if (status == WEIR_OK && wi_hand_is_stopping(h->hand)) /* a record may have no end */
             status = WEIR_CANCELLED;
-        if (status != WEIR_OK || is_enough(h))
+        if (status == WEIR_OK && is_settled(h, kept))
+            return give_count(h, kept, err);
+        if (status != WEIR_OK)
             return status;
     }
     if (status != WEIR_END)
@@ -281,8 +300,9 @@ static weir_status gather(wi_scan_hand *h, weir_error *err)
         wi_buf_append(&h->whole, bytes, len);
         if (h->whole.failed)
             return wi_fail_nomem(err);
-        if (!wi_hand_hold(h->hand, (int64_t)h->whole.cap))
-            return WEIR_CANCELLED;
+        status = mind_memory(h);
+        if (status != WEIR_OK)
+            return status;
     }
     return status == WEIR_END ? WEIR_OK : status;
 }
@@ -297,11 +317,11 @@ static weir_status read_whole(wi_scan_hand *h, weir_error *err)
         status = wi_scan_rows_whole(h->rows, h->whole.data ? h->whole.data : "", h->whole.len,
                                     &kept, err);
     h->kept += kept;
-    if (h->whole.cap > KEPT_WHOLE)
+    if (h->whole.cap >= MUCH)
         wi_buf_fini(&h->whole);
-    if (status != WEIR_OK)
-        return status;
-    return wi_hand_hold(h->hand, 0) ? pass_on(h, err) : WEIR_CANCELLED;
+    if (status == WEIR_OK)
+        status = mind_memory(h);
+    return status == WEIR_OK ? pass_on(h, err) : status;
 }
 
 /* ---- facts ---- */

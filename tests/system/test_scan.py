@@ -361,7 +361,7 @@ def test_a_deadline(weir, processes, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with open(os.open(tmp_path / "pipe", os.O_RDWR), "wb", buffering=0) as pipe:
         pipe.write(b"a\nb")
-        done = weir("scan", "--deadline", "300ms", "pipe", cwd=tmp_path)
+        done = weir("scan", "--deadline", "1s", "pipe", cwd=tmp_path)
     assert done.returncode == 1 and "the deadline passed" in done.log
     assert accounted(done) == (1, {"cancelled": 1})
 
