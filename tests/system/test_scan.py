@@ -404,12 +404,13 @@ def test_memory_is_bounded_whatever_the_size(weir, processes, tmp_path, sanitize
         assert peak < 64_000
 
 
-def test_memory_is_bounded_for_whole_files(weir, processes, tmp_path, sanitized):
+@pytest.mark.parametrize("order", [[], ["--unordered"]])
+def test_memory_is_bounded_for_whole_files(weir, processes, tmp_path, sanitized, order):
     """Many of them at once, of which each would have room."""
     for number in range(24):
         (tmp_path / f"{number:02}").write_bytes(b"x" * 12_000_000)
     code, peak = run_watched(weir, processes, "--whole", "-j", "24", "--memory", "8M", "-o", "/dev/null",
-                             cwd=tmp_path)
+                             *order, cwd=tmp_path)
     assert code == 0
     if not sanitized:
         assert peak < 200_000
