@@ -28,7 +28,8 @@ wi_portion *wi_portion_split(wi_portion *from)
         return NULL;
     *portion = *from;
     wi_list_init(&portion->node);
-    *from = (wi_portion){.number = portion->number};
+    *from = (wi_portion){.number = portion->number, .held = portion->held};
+    portion->held = 0;
     wi_list_init(&from->node);
     return portion;
 }

@@ -38,6 +38,11 @@ static bool is_stopping(const void *hand)
     return wi_hand_is_stopping(hand);
 }
 
+static bool has_room(void *hand, size_t bytes)
+{
+    return wi_hand_hold(hand, (int64_t)bytes);
+}
+
 static weir_status equip(wi_scan_hand *h, weir_error *err)
 {
     wi_scan *scan = h->scan;
@@ -54,7 +59,9 @@ static weir_status equip(wi_scan_hand *h, weir_error *err)
     if (status == WEIR_OK && (scan->read != WEIR_SCAN_FACTS || scan->hashes)) {
         wi_pieces_options options = {.max_line = scan->max_row,
                                      .no_decompress = scan->no_decompress || scan->hashes,
-                                     .no_nul = scan->text || scan->read != WEIR_SCAN_LINES};
+                                     .no_nul = scan->text || scan->read != WEIR_SCAN_LINES,
+                                     .may_grow = has_room,
+                                     .arg = h->hand};
         status = wi_pieces_new(&options, &h->pieces, err);
     }
     return status;

@@ -221,7 +221,10 @@ static weir_status feed_records(wi_scan_hand *h, wi_reader *reader, weir_error *
     int64_t kept = 0;
     weir_status status;
     while ((status = wi_pieces_next_bytes(h->pieces, &bytes, &len, err)) == WEIR_OK) {
+        size_t kept_back = wi_reader_bytes(reader);
         h->bytes += (int64_t)len;
+        if (kept_back > KEPT_WHOLE && !wi_hand_hold(h->hand, (int64_t)kept_back))
+            return WEIR_CANCELLED;
         status = wi_reader_feed(reader, bytes, len, err);
         if (status == WEIR_OK)
             status = take_records(h, reader, &kept, err);
@@ -299,9 +302,9 @@ static weir_status read_whole(wi_scan_hand *h, weir_error *err)
     h->kept += kept;
     if (h->whole.cap > KEPT_WHOLE)
         wi_buf_fini(&h->whole);
-    if (status != WEIR_OK)
-        return status;
-    return wi_hand_hold(h->hand, 0) ? pass_on(h, err) : WEIR_CANCELLED;
+    if (!wi_hand_hold(h->hand, 0) && status == WEIR_OK)
+        return WEIR_CANCELLED;
+    return status == WEIR_OK ? pass_on(h, err) : status;
 }
 
 /* ---- facts ---- */
@@ -399,6 +402,10 @@ weir_status wi_scan_file(wi_scan_hand *h, const wi_walk_batch *batch, const wi_w
         }
     }
     weir_status status = open_and_read(h, batch, item, format, scan->stats ? &st : NULL, err);
+    if (h->portion->held) {
+        wi_pieces_end(h->pieces);
+        wi_hand_hold(h->hand, 0);
+    }
     if (h->was_binary)
         atomic_fetch_add_explicit(&scan->binary, 1, memory_order_relaxed);
     return status;

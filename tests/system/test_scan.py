@@ -404,12 +404,15 @@ def test_memory_is_bounded_whatever_the_size(weir, processes, tmp_path, sanitize
         assert peak < 64_000
 
 
-def test_memory_is_bounded_for_whole_files(weir, processes, tmp_path, sanitized):
-    """Many of them at once, of which each would have room."""
+@pytest.mark.parametrize("order", [["--sort", "path"], ["--unordered"]], ids=["ordered", "unordered"])
+@pytest.mark.parametrize("args", [["--whole"], ["-e", "x"], ["--records", "ndjson"]],
+                         ids=["whole", "line", "record"])
+def test_memory_is_bounded_for_what_is_long(weir, processes, tmp_path, sanitized, args, order):
+    """Many at once, of which each would have room."""
     for number in range(24):
-        (tmp_path / f"{number:02}").write_bytes(b"x" * 12_000_000)
-    code, peak = run_watched(weir, processes, "--whole", "-j", "24", "--memory", "8M", "-o", "/dev/null",
-                             cwd=tmp_path)
+        (tmp_path / f"{number:02}").write_bytes(b'{"a":"' + b"x" * 12_000_000 + b'"}\n')
+    code, peak = run_watched(weir, processes, *args, *order, "-j", "24", "--memory", "8M", "-o",
+                             "/dev/null", cwd=tmp_path)
     assert code == 0
     if not sanitized:
         assert peak < 200_000
