@@ -113,6 +113,7 @@ static bool set_select(void *to, const char *value, char *why, size_t why_size)
             last--;
         }
         if (last == s) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): s is owned */
             snprintf(why, why_size, "lacks a name; write columns with commas in between: a,b");
             return false;
         }

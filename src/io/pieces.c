@@ -101,8 +101,16 @@ void wi_pieces_free(wi_pieces *pieces)
 
 size_t wi_pieces_memory(const wi_pieces *pieces)
 {
-    const wi_decoder *decoder = pieces->archive.decoder;
-    return pieces->cap - pieces->usual + (decoder ? wi_decoder_memory(decoder) : 0);
+    return pieces->archive.decoder ? wi_decoder_memory(pieces->archive.decoder) : 0;
+}
+
+static void shrink(wi_pieces *pieces)
+{
+    if (pieces->cap <= pieces->usual)
+        return;
+    char *less = realloc(pieces->bytes, pieces->usual);
+    pieces->cap = less ? pieces->usual : pieces->cap;
+    pieces->bytes = less ? less : pieces->bytes;
 }
 
 /* Forgets the file before. */
@@ -112,11 +120,7 @@ static void begin(wi_pieces *pieces, const char *path)
         set_stream(pieces, NULL);
     if (pieces->archive.decoder)
         wi_archive_end(&pieces->archive);
-    if (pieces->cap > pieces->usual) {
-        char *less = realloc(pieces->bytes, pieces->usual);
-        pieces->cap = less ? pieces->usual : pieces->cap;
-        pieces->bytes = less ? less : pieces->bytes;
-    }
+    shrink(pieces);
     pieces->at = pieces->len = 0;
     pieces->given = 0;
     pieces->nul = -1;
@@ -287,6 +291,8 @@ static weir_status make_room(wi_pieces *pieces, weir_error *err)
                        "--max-row allows longer ones",
                        pieces->path, (long long)pieces->given, pieces->most - 1);
     size_t cap = pieces->len < pieces->most / 2 ? 2 * pieces->len + 1 : pieces->most;
+    if (pieces->options.may_grow && !pieces->options.may_grow(pieces->options.arg, cap))
+        return wi_fail(err, WEIR_CANCELLED, "%s: no more is to be read", pieces->path);
     char *bytes = realloc(pieces->bytes, cap);
     if (!bytes)
         return wi_fail_nomem(err);
@@ -364,6 +370,12 @@ weir_status wi_pieces_next_bytes(wi_pieces *pieces, const char **bytes, size_t *
                                  weir_error *err)
 {
     return next(pieces, false, bytes, len, err);
+}
+
+void wi_pieces_end(wi_pieces *pieces)
+{
+    end(pieces, WEIR_END);
+    shrink(pieces);
 }
 
 int64_t wi_pieces_nul(const wi_pieces *pieces)

@@ -22,6 +22,11 @@ typedef struct wi_pieces_options {
     size_t max_line;    /* bytes, at least 16; a longer one is WEIR_TOOLARGE */
     bool no_decompress; /* archives are what they are */
     bool no_nul;        /* NUL bytes are not looked for: wi_pieces_nul knows of none */
+
+    /* Asked before a line that is longer than usual is kept in so many bytes, until wi_pieces_end
+     * or the next file; it may wait. False: not any more, and the file ends with WEIR_CANCELLED. */
+    bool (*may_grow)(void *arg, size_t bytes); /* NULL: always */
+    void *arg;
 } wi_pieces_options;
 
 weir_status wi_pieces_new(const wi_pieces_options *options, wi_pieces **out, weir_error *err);
@@ -57,11 +62,14 @@ weir_status wi_pieces_next(wi_pieces *pieces, const char **bytes, size_t *len, w
 weir_status wi_pieces_next_bytes(wi_pieces *pieces, const char **bytes, size_t *len,
                                  weir_error *err);
 
+/* Gives back what a long line took; nothing more comes of this file. */
+void wi_pieces_end(wi_pieces *pieces);
+
 /* Where the first NUL byte in the pieces given so far is, counted from the file's (decompressed)
  * beginning; -1: none. The piece with it is given whole. */
 int64_t wi_pieces_nul(const wi_pieces *pieces);
 
-/* Bytes that it holds now, for long lines and to decompress, beyond what it always holds. */
+/* Bytes that it holds now to decompress. */
 size_t wi_pieces_memory(const wi_pieces *pieces);
 
 /* Ends a blocked read of a stream, now and later, with WEIR_CANCELLED. Any thread. */

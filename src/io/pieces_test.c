@@ -680,6 +680,47 @@ TEST(a_line_of_an_archive_may_be_too_long)
     folder_end();
 }
 
+/* What was asked for, and how often it is still granted. */
+typedef struct growth {
+    size_t bytes;
+    int left;
+} growth;
+
+static bool grow(void *arg, size_t bytes)
+{
+    growth *g = arg;
+    EXPECT(bytes > g->bytes);
+    g->bytes = bytes;
+    return g->left-- > 0;
+}
+
+TEST(a_long_line_asks_for_its_room)
+{
+    REQUIRE(folder_begin());
+    growth g = {0, 100};
+    wi_pieces_options options = {.max_line = 1 << 20, .may_grow = grow, .arg = &g};
+    wi_pieces *pieces = NULL;
+    char *text = malloc(3 * USUAL);
+    REQUIRE(text && wi_pieces_new(&options, &pieces, NULL) == WEIR_OK);
+    memset(text, 'x', 3 * USUAL);
+    put_file(in_folder("short"), text, USUAL - 1);
+    expect_bytes(pieces, in_folder("short"), text, USUAL - 1);
+    EXPECT_INT(g.bytes, 0);
+    put_file(in_folder("long"), text, 3 * USUAL);
+    wi_buf out = WI_BUF_INIT;
+    EXPECT_INT(read_path(pieces, in_folder("long"), true, &out, NULL), WEIR_END);
+    EXPECT_INT(out.len, 3 * USUAL);
+    EXPECT(g.bytes > 3 * USUAL);
+    wi_pieces_end(pieces);
+    wi_buf_fini(&out);
+    g = (growth){0, 1};
+    expect_failure(pieces, in_folder("long"), "", WEIR_CANCELLED, "long");
+    EXPECT_INT(g.left, -1);
+    wi_pieces_free(pieces);
+    free(text);
+    folder_end();
+}
+
 /* ---- streams ---- */
 
 TEST(streams_are_opened_by_their_path)
@@ -926,6 +967,7 @@ TESTS(CASE(small_files_are_one_piece_each),
       CASE(signals_and_short_reads_change_nothing), CASE(archives_are_known_by_their_content),
       CASE(an_archive_in_an_archive_stays_one), CASE(beginnings_of_archives_are_none),
       CASE(archives_cut_short), CASE(damaged_archives), CASE(a_line_of_an_archive_may_be_too_long),
-      CASE(streams_are_opened_by_their_path), CASE(streams_are_decompressed_unless_told),
-      CASE(standard_input_is_a_stream), CASE(an_interrupt_ends_a_stream_and_all_later_ones),
-      CASE(pieces_put_together_are_the_file), CASE(lack_of_memory_is_survived))
+      CASE(a_long_line_asks_for_its_room), CASE(streams_are_opened_by_their_path),
+      CASE(streams_are_decompressed_unless_told), CASE(standard_input_is_a_stream),
+      CASE(an_interrupt_ends_a_stream_and_all_later_ones), CASE(pieces_put_together_are_the_file),
+      CASE(lack_of_memory_is_survived))

@@ -326,7 +326,7 @@ TEST(files_that_are_named_keep_their_order)
             put(name, "");
         for (int detours = i % 3 ? 0 : DETOURS; detours > 0; detours--)
             at = stpcpy(at, "d/../");
-        strcpy(at, name);
+        stpcpy(at, name);
         roots[i] = names[i];
         if (i % 10)
             wi_buf_printf(&wanted, "%03d %s\n", i, names[i]);

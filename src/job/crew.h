@@ -55,9 +55,10 @@ wi_portion *wi_hand_begin(wi_hand *hand, uint64_t number);
 bool wi_hand_flush(wi_hand *hand);
 
 /*
- * The kind keeps so many bytes for the piece of work besides its portion's rows. Charges them to
- * the budget and, if that is spent, waits as wi_hand_flush does. False: the item is to be cut
- * short.
+ * The kind keeps so many bytes for an item besides its portion's rows; 0 once it does not, which
+ * never waits. Charges them to the budget and, if that is spent, waits
+ * until there is memory or its turn has come; where order is not kept, turns are taken, and end
+ * with the 0. False: the item is to be cut short.
  */
 bool wi_hand_hold(wi_hand *hand, int64_t bytes);
 

@@ -60,13 +60,12 @@ struct wi_crew {
     int cursor;         /* the hand to be watched next */
     weir_error failure; /* of a hand that could not begin */
 
-    atomic_int made;    /* hands there are, some of which may be over */
-    atomic_int wanted;  /* those from here on are to leave */
-    atomic_int working; /* at a piece of work */
+    atomic_int made;        /* hands there are, some of which may be over */
+    atomic_int wanted;      /* those from here on are to leave */
+    atomic_int working;     /* at a piece of work */
+    wi_hand *_Atomic first; /* without order: it goes on although memory is spent; NULL: nobody */
     atomic_int peak;
-    _Atomic(const wi_hand *) exempt; /* goes on when memory is spent and no order is kept: somebody
-                                        has to, or nothing would ever be given back */
-    _Atomic int64_t per_item;        /* what a hand knows that begins */
+    _Atomic int64_t per_item; /* what a hand knows that begins */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t news;  /* for the foreman */

@@ -177,6 +177,23 @@ TEST(items_beyond_the_budget)
     }
 }
 
+/* Each of them has the whole budget: one at a time may go on. */
+TEST(what_is_held_besides_rows_is_memory_too)
+{
+    for (int unordered = 0; unordered < 2; unordered++) {
+        diligent d = {.seed = 12, .items = 300, .per_piece = 3, .rows = 50, .padding = 1000};
+        d.holds = MIB;
+        wi_job_options o = diligent_options(8);
+        o.common.unordered = unordered;
+        o.common.memory = MIB;
+        weir_job_stats s = diligent_run(&o, &d, WEIR_JOB_END_COMPLETE);
+        EXPECT_INT(s.ok, 300);
+        EXPECT_INT(out.len, 15000);
+        EXPECT_INT(d.most_holding, 1);
+        EXPECT_INT(s.buffered, 0);
+    }
+}
+
 /* ---- ends ---- */
 
 static void end_with(uint64_t seed)
@@ -199,6 +216,7 @@ static void end_with(uint64_t seed)
         .stop_at = wi_random_below(&r, 400),
         .stop_how = wi_random_below(&r, 2) ? WEIR_STOP_NOW : WEIR_STOP_DRAIN,
         .opens = wi_random_below(&r, 4) ? 0 : 1 + (int)wi_random_below(&r, 3),
+        .holds = wi_random_below(&r, 3) ? 0 : wi_random_below(&r, 2 * MIB),
     };
     int before = atomic_load(&test_failures);
     weir_job *job = diligent_make(&o, &d);
@@ -465,9 +483,10 @@ TESTS(CASE(all_items_come_out_in_order), CASE(unordered_items_all_come_out),
       CASE(a_number_that_is_found), CASE(rows_are_not_kept_until_the_next_item_ends),
       CASE(failed_rows_apart), CASE(notes_of_the_kind), CASE(a_plan),
       CASE(others_wait_for_the_one_that_is_due), CASE(items_beyond_the_budget),
-      CASE(any_end_adds_up), CASE(drain_lets_those_begun_finish), CASE(stop_now_cuts_short),
-      CASE(from_drain_to_now), CASE(stopped_before_the_start), CASE(the_deadline_ends_a_job),
-      CASE(failures_end_a_job), CASE(the_limit_is_kept_to_the_row),
-      CASE(a_limit_in_the_midst_of_a_large_item), CASE(a_limit_commits), CASE(a_fault_ends_a_job),
-      CASE(fewer_hands_will_do), CASE(an_output_that_is_full_ends_a_job), CASE(free_in_the_midst),
+      CASE(what_is_held_besides_rows_is_memory_too), CASE(any_end_adds_up),
+      CASE(drain_lets_those_begun_finish), CASE(stop_now_cuts_short), CASE(from_drain_to_now),
+      CASE(stopped_before_the_start), CASE(the_deadline_ends_a_job), CASE(failures_end_a_job),
+      CASE(the_limit_is_kept_to_the_row), CASE(a_limit_in_the_midst_of_a_large_item),
+      CASE(a_limit_commits), CASE(a_fault_ends_a_job), CASE(fewer_hands_will_do),
+      CASE(an_output_that_is_full_ends_a_job), CASE(free_in_the_midst),
       CASE(survives_lack_of_memory))

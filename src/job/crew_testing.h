@@ -6,6 +6,7 @@
 #define WI_CREW_TESTING_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 #include "crew.h"
@@ -25,6 +26,7 @@ typedef struct diligent {
     int64_t stuck_from; /* from this piece on, items wait until the job stops; 0: none does */
     int opens;          /* hands that can be opened; 0: all */
     bool begin_fails;
+    int64_t holds;         /* bytes besides the rows, of each item */
     bool waits_for_memory; /* the first piece waits until others have used up the memory */
     bool errors_apart;
     bool limited;
@@ -37,6 +39,7 @@ typedef struct diligent {
     _Atomic int64_t found;
     _Atomic int64_t started;
     _Atomic int64_t most_buffered;
+    atomic_int holding, most_holding; /* items */
     atomic_int open_hands, opened;
     int64_t planned;
 } diligent;
@@ -126,6 +129,21 @@ static inline void diligent_look_at_memory(diligent *d)
         continue;
 }
 
+/* In two steps, the second of which has all. False: cut short. */
+static inline bool diligent_hold(diligent_hand *h)
+{
+    diligent *d = h->d;
+    if (!wi_hand_hold(h->hand, d->holds / 2) || !wi_hand_hold(h->hand, d->holds))
+        return false;
+    int holding = atomic_fetch_add(&d->holding, 1) + 1;
+    int most = atomic_load(&d->most_holding);
+    while (holding > most && !atomic_compare_exchange_weak(&d->most_holding, &most, holding))
+        continue;
+    sched_yield();
+    atomic_fetch_sub(&d->holding, 1);
+    return true;
+}
+
 /* False: cut short. */
 static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64_t item)
 {
@@ -141,12 +159,16 @@ static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64
         diligent_pause(100000);
     if (wi_hand_is_stopping(h->hand))
         return false;
+    if (d->holds && !diligent_hold(h))
+        return false;
     for (int64_t r = 0; r < (failed ? 1 : d->rows); r++) {
         diligent_put_row(d, portion, item * d->rows + r, failed);
         if (portion->rows.len + portion->failed_rows.len >= WI_PORTION_BYTES &&
             !wi_hand_flush(h->hand))
             return false;
     }
+    if (d->holds)
+        wi_hand_hold(h->hand, 0);
     if (failed)
         wi_portion_fail(portion, "it cannot be", "an item");
     else

@@ -69,55 +69,60 @@ static void charge(wi_hand *hand, wi_portion *portion)
 
 /* ---- memory, and whose turn it is ---- */
 
-static bool is_due(const wi_hand *hand, uint64_t number)
+static bool is_due(wi_hand *hand, uint64_t number)
 {
     const wi_crew *crew = hand->crew;
     return !crew->ordered || wi_collector_next(crew->collector) == number;
 }
 
-/* Is it the one that goes on when all others wait for memory? */
-static bool goes_on(const wi_hand *hand, uint64_t number)
+/* What is kept besides rows goes to nobody else when it waits: one hand at a time may go on, to be
+ * done with it. */
+static bool is_first(wi_hand *hand, uint64_t number)
 {
     wi_crew *crew = hand->crew;
-    const wi_hand *nobody = NULL;
+    wi_hand *first = NULL;
     if (crew->ordered)
         return is_due(hand, number);
-    return atomic_load(&crew->exempt) == hand ||
-           atomic_compare_exchange_strong(&crew->exempt, &nobody, hand);
+    return atomic_compare_exchange_strong(&crew->first, &first, hand) || first == hand;
 }
 
-/* Its piece of work is over: another may go on now. */
-static void stand_back(wi_hand *hand)
+static void let_others_be_first(wi_hand *hand)
 {
     wi_crew *crew = hand->crew;
-    if (atomic_load_explicit(&crew->exempt, memory_order_relaxed) != hand)
+    if (atomic_load(&crew->first) != hand)
         return;
-    pthread_mutex_lock(&crew->lock);
-    atomic_store(&crew->exempt, NULL);
-    pthread_cond_broadcast(&crew->room);
-    pthread_mutex_unlock(&crew->lock);
+    atomic_store(&crew->first, NULL);
+    wi_crew_relieve(crew);
 }
 
-/* What is due waits only while the collector will make room without it. In this order, since the
- * collector asks whether anybody is pressed after it has done all that is looked at here. */
-static bool must_wait(const wi_hand *hand, uint64_t number, bool (*is_over)(wi_budget *))
+/* What has to do with memory, and how it may be had. */
+typedef struct need {
+    uint64_t number;
+    bool (*is_over)(wi_budget *budget);
+    bool (*has_turn)(wi_hand *hand, uint64_t number);
+    int stop; /* when there is no more waiting */
+} need;
+
+/* Whose turn it is waits only while the collector will make room without it. In this order, since
+ * the collector asks whether anybody is pressed after it has done all that is looked at here. */
+static bool must_wait(wi_hand *hand, const need *n)
 {
     const wi_crew *crew = hand->crew;
-    return is_over(crew->options.budget) &&
-           !(goes_on(hand, number) && wi_collector_has_caught_up(crew->collector));
+    return n->is_over(crew->options.budget) &&
+           !(n->has_turn(hand, n->number) && wi_collector_has_caught_up(crew->collector));
 }
 
-/* Until there is memory, or it is the only one who can make some; or `stop` is reached. */
-static void wait_for_room(wi_hand *hand, uint64_t number, bool (*is_over)(wi_budget *), int stop)
+/* Until there is memory, or it is the only one who can make some; or n->stop is reached. */
+static void wait_for_room(wi_hand *hand, const need *n)
 {
     wi_crew *crew = hand->crew;
     int before = atomic_load_explicit(&hand->doing, memory_order_relaxed);
-    if (!must_wait(hand, number, is_over))
+    if (!must_wait(hand, n))
         return;
     wi_hand_hand_over(hand);
     begin_to(hand, WI_HAND_HELD);
     pthread_mutex_lock(&crew->lock);
-    while (atomic_load(crew->options.stopping) < stop && must_wait(hand, number, is_over))
+    while (atomic_load(crew->options.stopping) < n->stop && must_wait(hand, n))
         pthread_cond_wait(&crew->room, &crew->lock);
     pthread_mutex_unlock(&crew->lock);
     begin_to(hand, (wi_hand_doing)before);
@@ -132,8 +137,8 @@ static bool give_part(wi_hand *hand)
         report_nomem(hand);
         return false;
     }
+    charge(hand, hand->portion); /* what the kind holds has stayed there */
     charge(hand, part);
-    charge(hand, hand->portion);
     wi_list_init(&list);
     wi_list_append(&list, &part->node);
     wi_collector_put(hand->crew->collector, &list, 1);
@@ -145,11 +150,11 @@ static bool give_part(wi_hand *hand)
 wi_portion *wi_hand_begin(wi_hand *hand, uint64_t number)
 {
     wi_crew *crew = hand->crew;
-    wait_for_room(hand, number, wi_budget_is_tight, 1 + WEIR_STOP_DRAIN);
+    const need n = {number, wi_budget_is_tight, is_due, 1 + WEIR_STOP_DRAIN};
+    wait_for_room(hand, &n);
     hand->portion = wi_portion_new(number);
     if (!hand->portion) {
         report_nomem(hand);
-        stand_back(hand);
         return NULL;
     }
     hand->now = hand->piece_began = wi_clock_now(wi_clock_real());
@@ -183,8 +188,9 @@ static void learn_share(wi_hand *hand)
 bool wi_hand_flush(wi_hand *hand)
 {
     uint64_t number = hand->portion->number;
+    const need n = {number, wi_budget_is_spent, is_due, 1 + WEIR_STOP_NOW};
     charge(hand, hand->portion);
-    wait_for_room(hand, number, wi_budget_is_spent, 1 + WEIR_STOP_NOW);
+    wait_for_room(hand, &n);
     if (stopping(hand) >= 1 + WEIR_STOP_NOW)
         return false;
     return !is_due(hand, number) || give_part(hand);
@@ -192,9 +198,13 @@ bool wi_hand_flush(wi_hand *hand)
 
 bool wi_hand_hold(wi_hand *hand, int64_t bytes)
 {
+    const need n = {hand->portion->number, wi_budget_is_spent, is_first, 1 + WEIR_STOP_NOW};
     hand->portion->held = bytes;
     charge(hand, hand->portion);
-    wait_for_room(hand, hand->portion->number, wi_budget_is_spent, 1 + WEIR_STOP_NOW);
+    if (bytes)
+        wait_for_room(hand, &n);
+    else
+        let_others_be_first(hand);
     return !wi_hand_is_stopping(hand);
 }
 
@@ -203,8 +213,9 @@ void wi_hand_end(wi_hand *hand)
     wi_portion *portion = hand->portion;
     hand->portion = NULL;
     learn_share(hand);
-    portion->last = true;
+    let_others_be_first(hand);
     portion->held = 0;
+    portion->last = true;
     charge(hand, portion);
     pthread_mutex_lock(&hand->lock);
     wi_list_append(&hand->outbox, &portion->node);
@@ -214,7 +225,6 @@ void wi_hand_end(wi_hand *hand)
     pthread_mutex_unlock(&hand->lock);
     if (full || wi_budget_is_pressed(hand->crew->options.budget))
         wi_hand_hand_over(hand);
-    stand_back(hand);
     atomic_fetch_sub_explicit(&hand->crew->working, 1, memory_order_relaxed);
     begin_to(hand, WI_HAND_SEEKING);
 }

@@ -38,6 +38,22 @@ static bool is_stopping(const void *hand)
     return wi_hand_is_stopping(hand);
 }
 
+bool wi_scan_hold(wi_scan_hand *h, wi_scan_held what, size_t bytes)
+{
+    size_t all = 0;
+    if (h->held[what] == bytes)
+        return true;
+    h->held[what] = bytes;
+    for (size_t i = 0; i < WI_SCAN_HELDS; i++)
+        all += h->held[i];
+    return wi_hand_hold(h->hand, (int64_t)all);
+}
+
+static bool has_room(void *hand, size_t bytes)
+{
+    return wi_scan_hold(hand, WI_SCAN_HELD_LINE, bytes);
+}
+
 static weir_status equip(wi_scan_hand *h, weir_error *err)
 {
     wi_scan *scan = h->scan;
@@ -54,7 +70,9 @@ static weir_status equip(wi_scan_hand *h, weir_error *err)
     if (status == WEIR_OK && (scan->read != WEIR_SCAN_FACTS || scan->hashes)) {
         wi_pieces_options options = {.max_line = scan->max_row,
                                      .no_decompress = scan->no_decompress || scan->hashes,
-                                     .no_nul = scan->text || scan->read != WEIR_SCAN_LINES};
+                                     .no_nul = scan->text || scan->read != WEIR_SCAN_LINES,
+                                     .may_grow = has_room,
+                                     .arg = h};
         status = wi_pieces_new(&options, &h->pieces, err);
     }
     return status;
@@ -161,7 +179,7 @@ static weir_status take_batch(wi_scan_hand *h, const wi_walk_batch *batch, weir_
         files += batch->items[i].kind != WI_WALK_NOTE;
     atomic_fetch_add_explicit(&h->scan->found, files, memory_order_relaxed);
     h->kept = 0;
-    h->passed_on = h->held = 0;
+    h->passed_on = 0;
     if (h->pieces && batch->n >= FEW && batch->folder_len && !h->scan->walk_options.follow)
         wi_pieces_enter_folder(h->pieces);
     else if (h->pieces) /* what a user names, and what links lead to, may lie anywhere */

@@ -64,6 +64,15 @@ typedef struct wi_scan {
     size_t kept_len;
 } wi_scan;
 
+/* What is kept besides rows and counts for the budget. */
+typedef enum wi_scan_held {
+    WI_SCAN_HELD_LINE,    /* one that is longer than usual */
+    WI_SCAN_HELD_ARCHIVE, /* what it takes to decompress */
+    WI_SCAN_HELD_WHOLE,   /* a file */
+    WI_SCAN_HELD_RECORD,  /* one that has not come to its end */
+    WI_SCAN_HELDS
+} wi_scan_held;
+
 /* One hand's. */
 typedef struct wi_scan_hand {
     wi_list node; /* in scan->hands */
@@ -80,15 +89,18 @@ typedef struct wi_scan_hand {
     int64_t bytes;    /* read of this file */
     int64_t kept;     /* rows of this piece of work */
     size_t passed_on; /* bytes of its rows that the crew knows of */
-    size_t held;      /* bytes that are charged for it besides its rows */
-    int64_t lines;    /* of this file, before the piece that is looked at */
-    int64_t faults;   /* records of this file that are none */
-    bool was_binary;  /* so it was passed over */
+    size_t held[WI_SCAN_HELDS];
+    int64_t lines;   /* of this file, before the piece that is looked at */
+    int64_t faults;  /* records of this file that are none */
+    bool was_binary; /* so it was passed over */
 } wi_scan_hand;
 
 extern const wi_kind wi_scan_kind;
 
 void wi_scan_free(void *job);
+
+/* So many bytes are kept of that kind now; may wait. False: the file is to be cut short. */
+bool wi_scan_hold(wi_scan_hand *hand, wi_scan_held what, size_t bytes);
 
 /* Of its walk_options and list: what is wrong with globs and lists of ignored files is found now.
  */

@@ -47,16 +47,14 @@ static bool is_settled(const wi_scan_hand *h, int64_t kept)
     return (one_is_enough && kept) || (h->scan->limit && h->kept >= h->scan->limit);
 }
 
-/* What a file takes to be read counts for the budget, too, where it is much. */
-static weir_status mind_memory(wi_scan_hand *h)
+/* What a file takes to be read, where it is much, and what of it is kept meanwhile count for the
+ * budget. */
+static weir_status mind_memory(wi_scan_hand *h, wi_scan_held what, size_t bytes)
 {
-    size_t held = h->whole.cap + wi_pieces_memory(h->pieces);
-    if (held < MUCH)
-        held = 0;
-    if (held == h->held)
-        return WEIR_OK;
-    h->held = held;
-    return wi_hand_hold(h->hand, (int64_t)held) ? WEIR_OK : WEIR_CANCELLED;
+    size_t archive = wi_pieces_memory(h->pieces);
+    bool goes_on = wi_scan_hold(h, WI_SCAN_HELD_ARCHIVE, archive < MUCH ? 0 : archive) &&
+                   wi_scan_hold(h, what, bytes < MUCH ? 0 : bytes);
+    return goes_on ? WEIR_OK : WEIR_CANCELLED;
 }
 
 /* Is there a NUL byte where there should be text? Then nothing more of the file is looked at. What
@@ -188,7 +186,7 @@ static weir_status read_lines(wi_scan_hand *h, weir_error *err)
     while ((status = wi_pieces_next(h->pieces, &l.bytes, &l.len, err)) == WEIR_OK) {
         bool first = h->bytes == 0;
         h->bytes += (int64_t)l.len;
-        status = mind_memory(h);
+        status = mind_memory(h, WI_SCAN_HELD_WHOLE, 0);
         if (status == WEIR_OK)
             status = look_for_nul(h, h->scan->give == WEIR_SCAN_ROWS ? l.kept : 0, &binary, err);
         if (status != WEIR_OK || binary)
@@ -237,7 +235,7 @@ static weir_status feed_records(wi_scan_hand *h, wi_reader *reader, weir_error *
     weir_status status;
     while ((status = wi_pieces_next_bytes(h->pieces, &bytes, &len, err)) == WEIR_OK) {
         h->bytes += (int64_t)len;
-        status = mind_memory(h);
+        status = mind_memory(h, WI_SCAN_HELD_RECORD, wi_reader_bytes(reader));
         if (status == WEIR_OK)
             status = wi_reader_feed(reader, bytes, len, err);
         if (status == WEIR_OK)
@@ -300,7 +298,7 @@ static weir_status gather(wi_scan_hand *h, weir_error *err)
         wi_buf_append(&h->whole, bytes, len);
         if (h->whole.failed)
             return wi_fail_nomem(err);
-        status = mind_memory(h);
+        status = mind_memory(h, WI_SCAN_HELD_WHOLE, h->whole.cap);
         if (status != WEIR_OK)
             return status;
     }
@@ -319,8 +317,6 @@ static weir_status read_whole(wi_scan_hand *h, weir_error *err)
     h->kept += kept;
     if (h->whole.cap >= MUCH)
         wi_buf_fini(&h->whole);
-    if (status == WEIR_OK)
-        status = mind_memory(h);
     return status == WEIR_OK ? pass_on(h, err) : status;
 }
 
@@ -419,6 +415,11 @@ weir_status wi_scan_file(wi_scan_hand *h, const wi_walk_batch *batch, const wi_w
         }
     }
     weir_status status = open_and_read(h, batch, item, format, scan->stats ? &st : NULL, err);
+    if (h->portion->held) {
+        wi_pieces_end(h->pieces);
+        memset(h->held, 0, sizeof h->held);
+        wi_hand_hold(h->hand, 0);
+    }
     if (h->was_binary)
         atomic_fetch_add_explicit(&scan->binary, 1, memory_order_relaxed);
     return status;

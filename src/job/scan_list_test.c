@@ -81,9 +81,7 @@ TEST(a_path_of_any_length_up_to_the_bound)
 {
     enum { LONG = 300000 };
     REQUIRE(folder_begin());
-    char *text = malloc(2 * LONG + 2);
-    char *want = malloc(2 * LONG + 3);
-    REQUIRE(text && want);
+    static char text[2 * LONG + 2], want[2 * LONG + 3];
     memset(text, 'x', 2 * LONG + 2);
     memset(want, 'x', 2 * LONG + 2);
     text[LONG] = '\n';
@@ -93,8 +91,6 @@ TEST(a_path_of_any_length_up_to_the_bound)
     expect_paths((wi_scan_list_options){.format = WI_FORMAT_LINES}, text, 2 * LONG + 1, want);
     expect_fault((wi_scan_list_options){.format = WI_FORMAT_LINES, .max_row = LONG / 2}, text,
                  2 * LONG + 1, WEIR_TOOLARGE, "longer than 150000");
-    free(want);
-    free(text);
     folder_end();
 }
 

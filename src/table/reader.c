@@ -88,6 +88,11 @@ void wi_reader_free(wi_reader *reader)
     free(reader);
 }
 
+size_t wi_reader_bytes(const wi_reader *reader)
+{
+    return reader->pending.cap + reader->clean.cap + reader->scratch.cap;
+}
+
 wi_schema *wi_reader_schema(const wi_reader *reader)
 {
     return reader->schema;

@@ -51,6 +51,9 @@ weir_status wi_reader_feed(wi_reader *reader, const char *bytes, size_t len, wei
  */
 wi_schema *wi_reader_schema(const wi_reader *reader);
 
+/* What it takes for rows that are not whole yet. */
+size_t wi_reader_bytes(const wi_reader *reader);
+
 /*
  * Up to max_rows of the rows that are complete, as a new batch that the caller owns; *out is NULL
  * when no whole row is there. Memory is bounded by what was fed plus one row. After WEIR_NOMEM it

@@ -361,7 +361,7 @@ def test_a_deadline(weir, processes, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with open(os.open(tmp_path / "pipe", os.O_RDWR), "wb", buffering=0) as pipe:
         pipe.write(b"a\nb")
-        done = weir("scan", "--deadline", "1s", "pipe", cwd=tmp_path)
+        done = weir("scan", "--deadline", "300ms", "pipe", cwd=tmp_path)
     assert done.returncode == 1 and "the deadline passed" in done.log
     assert accounted(done) == (1, {"cancelled": 1})
 
@@ -404,13 +404,15 @@ def test_memory_is_bounded_whatever_the_size(weir, processes, tmp_path, sanitize
         assert peak < 64_000
 
 
-@pytest.mark.parametrize("order", [[], ["--unordered"]])
-def test_memory_is_bounded_for_whole_files(weir, processes, tmp_path, sanitized, order):
-    """Many of them at once, of which each would have room."""
+@pytest.mark.parametrize("order", [["--sort", "path"], ["--unordered"]], ids=["ordered", "unordered"])
+@pytest.mark.parametrize("args", [["--whole"], ["-e", "x"], ["--records", "ndjson"]],
+                         ids=["whole", "line", "record"])
+def test_memory_is_bounded_for_what_is_long(weir, processes, tmp_path, sanitized, args, order):
+    """Many at once, of which each would have room."""
     for number in range(24):
-        (tmp_path / f"{number:02}").write_bytes(b"x" * 12_000_000)
-    code, peak = run_watched(weir, processes, "--whole", "-j", "24", "--memory", "8M", "-o", "/dev/null",
-                             *order, cwd=tmp_path)
+        (tmp_path / f"{number:02}").write_bytes(b'{"a":"' + b"x" * 12_000_000 + b'"}\n')
+    code, peak = run_watched(weir, processes, *args, *order, "-j", "24", "--memory", "8M", "-o",
+                             "/dev/null", cwd=tmp_path)
     assert code == 0
     if not sanitized:
         assert peak < 200_000
