@@ -700,9 +700,9 @@ TEST(a_long_line_asks_for_its_room)
     growth g = {0, 100};
     wi_pieces_options options = {.max_line = 1 << 20, .may_grow = grow, .arg = &g};
     wi_pieces *pieces = NULL;
-    char *text = malloc(3 * USUAL);
-    REQUIRE(text && wi_pieces_new(&options, &pieces, NULL) == WEIR_OK);
-    memset(text, 'x', 3 * USUAL);
+    static char text[3 * USUAL];
+    REQUIRE(wi_pieces_new(&options, &pieces, NULL) == WEIR_OK);
+    memset(text, 'x', sizeof text);
     put_file(in_folder("short"), text, USUAL - 1);
     expect_bytes(pieces, in_folder("short"), text, USUAL - 1);
     EXPECT_INT(g.bytes, 0);
@@ -717,7 +717,6 @@ TEST(a_long_line_asks_for_its_room)
     expect_failure(pieces, in_folder("long"), "", WEIR_CANCELLED, "long");
     EXPECT_INT(g.left, -1);
     wi_pieces_free(pieces);
-    free(text);
     folder_end();
 }
 

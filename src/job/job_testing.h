@@ -18,7 +18,8 @@
 
 typedef struct fake {
     uint64_t seed;
-    int64_t longest;   /* an attempt's duration is random below that; 0: none waits */
+    int64_t longest;   /* an attempt's duration is random below that; 0: none waits; from a minute
+                          on it is that: such attempts are to be cut short */
     int fail_percent;  /* of attempts that may be repeated */
     int fatal_percent; /* of items that fail for good */
     int bad_percent;   /* of items that cannot be prepared */
@@ -174,6 +175,13 @@ static inline void proceed(wi_timer *timer)
     attempt_ends(i);
 }
 
+static inline int64_t duration_of(const fake *f, uint64_t number)
+{
+    if (f->longest >= 60 * WI_SECOND)
+        return f->longest;
+    return f->longest ? die(f, number, 4) % f->longest : 0;
+}
+
 static inline void start(void *state, wi_item *item)
 {
     fake_lane *lane = state;
@@ -189,7 +197,7 @@ static inline void start(void *state, wi_item *item)
     if (f->longest == 0 && f->body == 0)
         attempt_ends(i);
     else
-        wi_timer_set(&i->timer, i->begun + (f->longest ? die(f, item->number, 4) % f->longest : 0));
+        wi_timer_set(&i->timer, i->begun + duration_of(f, item->number));
 }
 
 static inline void cancel(void *state, wi_item *item)
