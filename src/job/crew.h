@@ -62,6 +62,10 @@ bool wi_hand_flush(wi_hand *hand);
  */
 bool wi_hand_hold(wi_hand *hand, int64_t bytes);
 
+/* What it holds may be long in growing, through no fault of its own: it is not to keep a turn that
+ * was taken. Its next hold may take one again. */
+void wi_hand_yield(wi_hand *hand);
+
 /* Ends the piece of work with its last portion. */
 void wi_hand_end(wi_hand *hand);
 

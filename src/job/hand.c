@@ -86,7 +86,7 @@ static bool is_first(wi_hand *hand, uint64_t number)
     return atomic_compare_exchange_strong(&crew->first, &first, hand) || first == hand;
 }
 
-static void let_others_be_first(wi_hand *hand)
+void wi_hand_yield(wi_hand *hand)
 {
     wi_crew *crew = hand->crew;
     if (atomic_load(&crew->first) != hand)
@@ -204,7 +204,7 @@ bool wi_hand_hold(wi_hand *hand, int64_t bytes)
     if (bytes)
         wait_for_room(hand, &n);
     else
-        let_others_be_first(hand);
+        wi_hand_yield(hand);
     return !wi_hand_is_stopping(hand);
 }
 
@@ -213,7 +213,7 @@ void wi_hand_end(wi_hand *hand)
     wi_portion *portion = hand->portion;
     hand->portion = NULL;
     learn_share(hand);
-    let_others_be_first(hand);
+    wi_hand_yield(hand);
     portion->held = 0;
     portion->last = true;
     charge(hand, portion);

@@ -46,7 +46,10 @@ bool wi_scan_hold(wi_scan_hand *h, wi_scan_held what, size_t bytes)
     h->held[what] = bytes;
     for (size_t i = 0; i < WI_SCAN_HELDS; i++)
         all += h->held[i];
-    return wi_hand_hold(h->hand, (int64_t)all);
+    bool goes_on = wi_hand_hold(h->hand, (int64_t)all);
+    if (h->is_stream) /* more of it may come in a year */
+        wi_hand_yield(h->hand);
+    return goes_on;
 }
 
 static bool has_room(void *hand, size_t bytes)

@@ -92,6 +92,7 @@ typedef struct wi_scan_hand {
     size_t held[WI_SCAN_HELDS];
     int64_t lines;   /* of this file, before the piece that is looked at */
     int64_t faults;  /* records of this file that are none */
+    bool is_stream;  /* this file, and no regular one */
     bool was_binary; /* so it was passed over */
 } wi_scan_hand;
 

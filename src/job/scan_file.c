@@ -48,13 +48,14 @@ static bool is_settled(const wi_scan_hand *h, int64_t kept)
 }
 
 /* What a file takes to be read, where it is much, and what of it is kept meanwhile count for the
- * budget. */
+ * budget. WEIR_CANCELLED also if that is no news, but no more is wanted: a record may have no end.
+ */
 static weir_status mind_memory(wi_scan_hand *h, wi_scan_held what, size_t bytes)
 {
     size_t archive = wi_pieces_memory(h->pieces);
     bool goes_on = wi_scan_hold(h, WI_SCAN_HELD_ARCHIVE, archive < MUCH ? 0 : archive) &&
                    wi_scan_hold(h, what, bytes < MUCH ? 0 : bytes);
-    return goes_on ? WEIR_OK : WEIR_CANCELLED;
+    return goes_on && !wi_hand_is_stopping(h->hand) ? WEIR_OK : WEIR_CANCELLED;
 }
 
 /* Is there a NUL byte where there should be text? Then nothing more of the file is looked at. What
@@ -240,8 +241,6 @@ static weir_status feed_records(wi_scan_hand *h, wi_reader *reader, weir_error *
             status = wi_reader_feed(reader, bytes, len, err);
         if (status == WEIR_OK)
             status = take_records(h, reader, &kept, err);
-        if (status == WEIR_OK && wi_hand_is_stopping(h->hand)) /* a record may have no end */
-            status = WEIR_CANCELLED;
         if (status == WEIR_OK && is_settled(h, kept))
             return give_count(h, kept, err);
         if (status != WEIR_OK)
@@ -373,7 +372,8 @@ static weir_status open_and_read(wi_scan_hand *h, const wi_walk_batch *batch,
                                  const wi_walk_item *item, wi_format format, const struct stat *st,
                                  weir_error *err)
 {
-    if (item->type != DT_REG) {
+    h->is_stream = item->type != DT_REG;
+    if (h->is_stream) {
         weir_status status = wi_pieces_begin_stream(h->pieces, h->path.data, err);
         return status == WEIR_OK ? read_content(h, format, st, err) : status;
     }

@@ -418,6 +418,29 @@ def test_memory_is_bounded_for_what_is_long(weir, processes, tmp_path, sanitized
         assert peak < 200_000
 
 
+def test_a_pipe_that_stands_still_with_all_the_memory(weir, processes, tmp_path):
+    """Files go on meanwhile, where there is no order to keep."""
+    os.mkfifo(tmp_path / "pipe")
+    for number in range(8):
+        (tmp_path / f"{number}").write_bytes(b"x" * 3_000_000)
+    names, more_names = os.pipe()
+    out = tmp_path / "out"
+    with open(out, "wb") as stdout:
+        process = weir.start("scan", "-i", "-", "--whole", "--select", "path", "--unordered", "-j", "4",
+                             "--memory", "1M", stdin=names, stdout=stdout, cwd=tmp_path)
+    processes.append(process)
+    os.close(names)
+    os.write(more_names, b"pipe\n")
+    with open(tmp_path / "pipe", "wb", buffering=0) as pipe:
+        pipe.write(b"x" * 3_000_000)  # all of which is read, but for what a pipe can hold
+        os.write(more_names, b"".join(b"%d\n" % number for number in range(8)))
+        os.close(more_names)
+        wait_until(lambda: out.read_bytes().count(b"\n") == 8)
+    _, log = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, log
+    assert sorted(row["path"] for row in read_rows(out)) == [*"01234567", "pipe"]
+
+
 def test_little_memory_and_much_output(weir, tmp_path):
     for number in range(50):
         (tmp_path / f"{number:02}").write_bytes(b"".join(
