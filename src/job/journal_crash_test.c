@@ -1,99 +1,196 @@
-/* journal_test.c: what a journal remembers, whom it refuses, and that it does without memory. */
+/*
+ * journal_crash_test.c: the power may go at any moment. Every write, truncation, removal and sync
+ * of a journal's files is recorded while a run goes on; then the files are made anew as each prefix
+ * of that record leaves them, with its last write whole, torn in the middle, or wrong in its end,
+ * and what was not synced there or lost. From each the journal opens, and holds exactly what one of
+ * the commits held: none before the last that had returned by then.
+ */
 #include "journal.h"
 
 #include <errno.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <stdarg.h>
 
 #include "folder.h"
 #include "test.h"
-#include "torture.h"
 
-/* ---- SQLite's allocations fail with ours ---- */
+enum { MOST_EVENTS = 4096, COMMITS = 12, PER_COMMIT = 150, FILES = 3 };
 
-static void *sqlite_malloc(int size)
+typedef enum event_kind { WRITE, TRUNCATE, REMOVE, SYNC, COMMITTED } event_kind;
+
+typedef struct event {
+    event_kind kind;
+    int file; /* in suffixes */
+    int64_t offset;
+    int len;
+    char *bytes;
+} event;
+
+static event events[MOST_EVENTS];
+static int events_len;
+static bool recording;
+
+static void record(event_kind kind, int file, int64_t offset, const void *bytes, int len)
 {
-    size_t *block = torture_fails() ? NULL : __real_malloc((size_t)size + 16);
-    if (block)
-        *block = (size_t)size;
-    return block ? (char *)block + 16 : NULL;
+    if (!recording || !EXPECT(events_len < MOST_EVENTS))
+        return;
+    event *e = &events[events_len++];
+    *e = (event){.kind = kind, .file = file, .offset = offset, .len = len};
+    if (bytes) {
+        e->bytes = malloc((size_t)len);
+        memcpy(e->bytes, bytes, (size_t)len);
+    }
 }
 
-static void sqlite_free(void *at)
+/* ---- a recorder between SQLite and the files ---- */
+
+typedef struct file {
+    sqlite3_file base;
+    int which;
+    sqlite3_file *real; /* behind it in the same block */
+} file;
+
+static sqlite3_vfs recorder;
+static sqlite3_vfs *real_vfs;
+static bool fill_disk; /* writes fail as on a full one */
+
+static sqlite3_file *real_of(sqlite3_file *f)
 {
-    if (at)
-        __real_free((char *)at - 16);
+    return ((file *)(void *)f)->real;
 }
 
-static int sqlite_size(void *at)
+static int which_of(sqlite3_file *f)
 {
-    return at ? (int)*(size_t *)(void *)((char *)at - 16) : 0;
+    return ((file *)(void *)f)->which;
 }
 
-static void *sqlite_realloc(void *at, int size)
+static int file_close(sqlite3_file *f)
 {
-    size_t *block =
-        torture_fails() ? NULL : __real_realloc((char *)at - 16, (size_t)size + 16);
-    if (block)
-        *block = (size_t)size;
-    return block ? (char *)block + 16 : NULL;
+    return real_of(f)->pMethods->xClose(real_of(f));
 }
 
-static int sqlite_round(int size)
+static int file_read(sqlite3_file *f, void *to, int len, sqlite3_int64 offset)
 {
-    return (size + 7) & ~7;
+    return real_of(f)->pMethods->xRead(real_of(f), to, len, offset);
 }
 
-static int sqlite_begin(void *arg)
+static int file_write(sqlite3_file *f, const void *from, int len, sqlite3_int64 offset)
 {
-    (void)arg;
-    return SQLITE_OK;
+    if (fill_disk)
+        return SQLITE_FULL;
+    record(WRITE, which_of(f), offset, from, len);
+    return real_of(f)->pMethods->xWrite(real_of(f), from, len, offset);
 }
 
-static void sqlite_end(void *arg)
+static int file_truncate(sqlite3_file *f, sqlite3_int64 len)
 {
-    (void)arg;
+    record(TRUNCATE, which_of(f), len, NULL, 0);
+    return real_of(f)->pMethods->xTruncate(real_of(f), len);
 }
 
-__attribute__((constructor)) static void bring_memory(void)
+static int file_sync(sqlite3_file *f, int flags)
 {
-    static sqlite3_mem_methods methods = {sqlite_malloc, sqlite_free,  sqlite_realloc, sqlite_size,
-                                          sqlite_round,  sqlite_begin, sqlite_end,     NULL};
-    sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-    sqlite3_initialize();
+    record(SYNC, which_of(f), 0, NULL, 0);
+    return real_of(f)->pMethods->xSync(real_of(f), flags);
 }
 
-/* ---- helpers ---- */
-
-static const char *const outputs[] = {"rows", "errors"};
-static const wi_journal_fact facts[] = {
-    {"kind", "fetch"}, {"the URL", "http://a/{id}"}, {"--format", "ndjson"}, {"--method", NULL}};
-
-static weir_status open_with(const char *name, wi_journal_mode mode, const wi_journal_fact *list,
-                             size_t n, wi_journal **out, weir_error *err)
+static int file_size(sqlite3_file *f, sqlite3_int64 *size)
 {
-    wi_journal_options o = {.path = in_folder(name),
-                            .mode = mode,
-                            .facts = list,
-                            .facts_len = n,
-                            .outputs = outputs,
-                            .outputs_len = 2};
-    return wi_journal_open(&o, out, err);
+    return real_of(f)->pMethods->xFileSize(real_of(f), size);
 }
 
-static weir_status open_as(wi_journal_mode mode, wi_journal **out, weir_error *err)
+static int file_lock(sqlite3_file *f, int how)
 {
-    return open_with("o.weir", mode, facts, 4, out, err);
+    return real_of(f)->pMethods->xLock(real_of(f), how);
 }
 
-static wi_journal *opened(wi_journal_mode mode)
+static int file_unlock(sqlite3_file *f, int how)
 {
-    weir_error err = {0};
+    return real_of(f)->pMethods->xUnlock(real_of(f), how);
+}
+
+static int file_is_reserved(sqlite3_file *f, int *out)
+{
+    return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out);
+}
+
+static int file_control(sqlite3_file *f, int what, void *arg)
+{
+    return real_of(f)->pMethods->xFileControl(real_of(f), what, arg);
+}
+
+static int file_sector(sqlite3_file *f)
+{
+    return real_of(f)->pMethods->xSectorSize(real_of(f));
+}
+
+static int file_traits(sqlite3_file *f)
+{
+    return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
+}
+
+/* Version 1: no shared memory, so this also shows that the journal needs none. */
+static const sqlite3_io_methods methods = {
+    1,         file_close,  file_read,        file_write,   file_truncate, file_sync,   file_size,
+    file_lock, file_unlock, file_is_reserved, file_control, file_sector,   file_traits,
+};
+
+/* The journal, its write-ahead log, and what SQLite undoes its first writes with. */
+static const char *const suffixes[FILES] = {".weir", "-wal", "-journal"};
+
+static int file_of(const char *name)
+{
+    size_t len = name ? strlen(name) : 0;
+    for (int i = 0; i < FILES; i++) {
+        size_t suffix = strlen(suffixes[i]);
+        if (len > suffix && strcmp(name + len - suffix, suffixes[i]) == 0)
+            return i;
+    }
+    EXPECT(!"an unknown file");
+    return 0;
+}
+
+static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
+{
+    (void)vfs;
+    file *opened = (file *)(void *)f;
+    opened->base.pMethods = NULL;
+    opened->which = file_of(name);
+    opened->real = (sqlite3_file *)(void *)(opened + 1);
+    int code = real_vfs->xOpen(real_vfs, name, opened->real, flags, out);
+    if (code == SQLITE_OK)
+        opened->base.pMethods = &methods;
+    return code;
+}
+
+static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync)
+{
+    (void)vfs;
+    record(REMOVE, file_of(name), 0, NULL, 0);
+    return real_vfs->xDelete(real_vfs, name, sync);
+}
+
+__attribute__((constructor)) static void begin_recorder(void)
+{
+    real_vfs = sqlite3_vfs_find(NULL);
+    recorder = *real_vfs;
+    recorder.zName = "recorder";
+    recorder.szOsFile = (int)sizeof(file) + real_vfs->szOsFile;
+    recorder.xOpen = vfs_open;
+    recorder.xDelete = vfs_delete;
+    sqlite3_vfs_register(&recorder, 1);
+}
+
+/* ---- the run ---- */
+
+static const char *const outputs[] = {"rows"};
+
+static wi_journal *opened(const char *name, wi_journal_mode mode, weir_error *err)
+{
     wi_journal *journal = NULL;
-    EXPECT(open_as(mode, &journal, &err) == WEIR_OK);
-    if (!journal)
-        printf("# %s\n", err.text);
+    wi_journal_options o = {
+        .path = in_folder(name), .mode = mode, .outputs = outputs, .outputs_len = 1};
+    wi_journal_open(&o, &journal, err);
     return journal;
 }
 
@@ -104,422 +201,168 @@ static wi_key key_of(const wi_journal *journal, int n)
     return key;
 }
 
-static void add(wi_journal *journal, int n, bool failed)
+/* Commits so many times; the output's length says how many items are committed. */
+static void go(wi_journal *journal, int from, int commits)
 {
-    wi_key key = key_of(journal, n);
-    EXPECT(wi_journal_add(journal, &key, failed, NULL) == WEIR_OK);
+    for (int c = 0; c < commits; c++) {
+        for (int i = 0; i < PER_COMMIT; i++) {
+            wi_key key = key_of(journal, from + c * PER_COMMIT + i);
+            EXPECT(wi_journal_add(journal, &key, false, NULL) == WEIR_OK);
+        }
+        int64_t length = from + (c + 1) * PER_COMMIT;
+        EXPECT(wi_journal_commit(journal, &length, NULL) == WEIR_OK);
+        record(COMMITTED, 0, length, NULL, 0);
+    }
 }
 
-static void commit(wi_journal *journal, int64_t rows, int64_t errors)
+static void record_runs(void)
 {
-    int64_t lengths[] = {rows, errors};
-    EXPECT(wi_journal_commit(journal, lengths, NULL) == WEIR_OK);
-}
-
-static void end(wi_journal *journal, int64_t rows)
-{
-    int64_t lengths[] = {rows, 0};
-    EXPECT(wi_journal_end(journal, lengths, NULL) == WEIR_OK);
-    EXPECT(wi_journal_finish(journal, NULL) == WEIR_OK);
-}
-
-static wi_committed_as claim(wi_journal *journal, int n)
-{
-    wi_key key = key_of(journal, n);
-    return wi_journal_claim(journal, &key);
-}
-
-static void expect_refused(const char *name, wi_journal_mode mode, weir_status want,
-                           const char *text)
-{
-    weir_error err = {0};
-    wi_journal *journal = NULL;
-    EXPECT_INT(open_with(name, mode, facts, 4, &journal, &err), want);
-    EXPECT(journal == NULL);
-    if (!EXPECT(strstr(err.text, text) != NULL))
-        printf("# it says: %s\n", err.text);
-    wi_journal_free(journal);
-}
-
-/* ---- what is remembered ---- */
-
-TEST(what_is_committed_is_there_and_the_rest_is_not)
-{
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
+    recording = true;
+    wi_journal *journal = opened("o.weir", WI_JOURNAL_NEW, NULL);
     REQUIRE(journal);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_NOT);
-    add(journal, 1, false);
-    add(journal, 2, true);
-    commit(journal, 100, 20);
-    EXPECT_INT(wi_journal_items(journal), 2);
-    add(journal, 3, false);
-    wi_journal_free(journal);
-    journal = opened(WI_JOURNAL_RESUME);
+    go(journal, 0, COMMITS);
+    wi_journal_free(journal); /* writes the log back into the journal */
+    journal = opened("o.weir", WI_JOURNAL_RESUME, NULL);
     REQUIRE(journal);
-    EXPECT(wi_journal_state_found(journal) == WI_JOURNAL_RUNNING);
-    EXPECT_INT(wi_journal_items(journal), 2);
-    EXPECT_INT(wi_journal_length(journal, 0), 100);
-    EXPECT_INT(wi_journal_length(journal, 1), 20);
-    EXPECT(claim(journal, 3) == WI_COMMITTED_NOT);
-    EXPECT(claim(journal, 2) == WI_COMMITTED_FAILED);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_OK);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_NOT);
-    wi_journal_free(journal);
-    folder_end();
-}
-
-TEST(what_is_asked_twice_is_committed_as_often)
-{
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
-    REQUIRE(journal);
-    add(journal, 7, true);
-    for (int i = 0; i < 3; i++)
-        add(journal, 7, false);
-    commit(journal, 1, 0);
-    wi_journal_free(journal);
-    journal = opened(WI_JOURNAL_RESUME);
-    REQUIRE(journal);
-    for (int i = 0; i < 3; i++)
-        EXPECT(claim(journal, 7) == WI_COMMITTED_OK);
-    EXPECT(claim(journal, 7) == WI_COMMITTED_FAILED);
-    EXPECT(claim(journal, 7) == WI_COMMITTED_NOT);
-    wi_journal_free(journal);
-    folder_end();
-}
-
-TEST(an_unfinished_run_is_not_forgotten_unasked)
-{
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
-    REQUIRE(journal);
-    add(journal, 1, false);
-    commit(journal, 5, 0);
-    wi_journal_free(journal);
-    expect_refused("o.weir", WI_JOURNAL_NEW, WEIR_INVALID, "unfinished run, with 1 items done");
-    journal = opened(WI_JOURNAL_RESTART);
-    REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 0);
-    EXPECT_INT(wi_journal_length(journal, 0), 0);
-    add(journal, 1, false);
-    int64_t lengths[] = {6, 0};
-    EXPECT(wi_journal_end(journal, lengths, NULL) == WEIR_OK);
-    wi_journal_free(journal);
-    journal = opened(WI_JOURNAL_RESUME);
-    REQUIRE(journal);
-    EXPECT(wi_journal_state_found(journal) == WI_JOURNAL_ENDING);
+    go(journal, COMMITS * PER_COMMIT, COMMITS);
+    int64_t length = 2 * COMMITS * PER_COMMIT;
+    EXPECT(wi_journal_end(journal, &length, NULL) == WEIR_OK);
     EXPECT(wi_journal_finish(journal, NULL) == WEIR_OK);
     wi_journal_free(journal);
-    journal = opened(WI_JOURNAL_RESUME);
-    REQUIRE(journal);
-    EXPECT(wi_journal_state_found(journal) == WI_JOURNAL_FINISHED);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_OK);
-    commit(journal, 6, 0); /* nothing new: it stays finished */
-    wi_journal_free(journal);
-    journal = opened(WI_JOURNAL_NEW);
-    REQUIRE(journal);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_NOT);
-    wi_journal_free(journal);
-    folder_end();
+    recording = false;
 }
 
-TEST(commits_are_due_by_number_and_by_time)
+/* ---- what a crash leaves ---- */
+
+typedef enum loss {
+    WHOLE,   /* all writes arrived */
+    TORN,    /* of the last only its first half */
+    SPOILT,  /* the last's end is wrong */
+    LAST_IN, /* of what was not synced, only the last */
+    NONE_IN, /* nothing of it */
+    LOSSES,
+} loss;
+
+static bool is_synced(int at, int end)
+{
+    for (int i = at + 1; i < end; i++)
+        if (events[i].kind == SYNC && events[i].file == events[at].file)
+            return true;
+    return false;
+}
+
+static void write_at(const char *path, int64_t offset, const char *bytes, int len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    EXPECT(fd >= 0 && pwrite(fd, bytes, (size_t)len, offset) == len);
+    close(fd);
+}
+
+static void apply(const event *e, const char *path, loss what, bool is_last)
+{
+    if (e->kind == TRUNCATE && truncate(path, e->offset) != 0)
+        EXPECT(errno == ENOENT);
+    if (e->kind == REMOVE)
+        unlink(path);
+    if (e->kind != WRITE)
+        return;
+    bool torn = is_last && what == TORN;
+    write_at(path, e->offset, e->bytes, torn ? e->len / 2 : e->len);
+    if (is_last && what == SPOILT)
+        write_at(path, e->offset + e->len / 2, (const char[8]){"spoilt!"},
+                 e->len / 2 < 8 ? e->len / 2 : 8);
+}
+
+/* Makes the files as they are after the first n events. */
+static void crash_after(int n, loss what)
+{
+    const char *paths[FILES] = {in_folder("crash.weir"), in_folder("crash.weir-wal"),
+                                in_folder("crash.weir-journal")};
+    for (int i = 0; i < FILES; i++)
+        unlink(paths[i]);
+    for (int i = 0; i < n; i++) {
+        bool is_last = i == n - 1;
+        bool lost = what == NONE_IN || (what == LAST_IN && !is_last);
+        if (events[i].kind != WRITE || !lost || is_synced(i, n))
+            apply(&events[i], paths[events[i].file], what, is_last);
+    }
+}
+
+/* Is what it holds what was committed at some moment, and nothing older than `least`? */
+static bool recovers(int64_t least)
+{
+    weir_error err = {0};
+    wi_journal *journal = opened("crash.weir", WI_JOURNAL_RESUME, &err);
+    if (!journal) {
+        printf("# %s\n", err.text);
+        return false;
+    }
+    int64_t length = wi_journal_length(journal, 0);
+    bool good = length >= least && length % PER_COMMIT == 0 && wi_journal_items(journal) == length;
+    for (int i = 0; good && i < length + PER_COMMIT; i++) {
+        wi_key key = key_of(journal, i);
+        good = wi_journal_claim(journal, &key) == (i < length ? WI_COMMITTED_OK : WI_COMMITTED_NOT);
+    }
+    if (!good)
+        printf("# length %lld, %lld items, of at least %lld\n", (long long)length,
+               (long long)wi_journal_items(journal), (long long)least);
+    wi_journal_free(journal);
+    return good;
+}
+
+TEST(every_prefix_of_the_writes_recovers)
 {
     REQUIRE(folder_begin());
-    wi_clock clock = {.is_virtual = true, .virtual_now = 5 * WI_SECOND};
-    wi_journal_options o = {.path = in_folder("due.weir"), .outputs = outputs, .outputs_len = 2,
-                            .commit_rows = 3, .commit_every = 2 * WI_SECOND, .clock = &clock};
-    wi_journal *journal = NULL;
-    REQUIRE(wi_journal_open(&o, &journal, NULL) == WEIR_OK);
-    EXPECT(wi_journal_due(journal, 99 * WI_SECOND) == WI_FOREVER);
-    add(journal, 1, false);
-    EXPECT_INT(wi_journal_due(journal, 6 * WI_SECOND), WI_SECOND);
-    EXPECT_INT(wi_journal_due(journal, 7 * WI_SECOND), 0);
-    add(journal, 2, false);
-    add(journal, 3, false);
-    EXPECT_INT(wi_journal_due(journal, 5 * WI_SECOND), 0);
-    commit(journal, 1, 0);
-    EXPECT(wi_journal_due(journal, 99 * WI_SECOND) == WI_FOREVER);
-    wi_journal_free(journal);
+    record_runs();
+    int64_t least = 0;
+    int crashes = 0, failed = 0;
+    for (int n = 0; n <= events_len && failed < 5; n++) {
+        if (n && events[n - 1].kind == COMMITTED)
+            least = events[n - 1].offset;
+        for (int what = 0; what < LOSSES && failed < 5; what++, crashes++) {
+            bool same = n && events[n - 1].kind != WRITE && (what == TORN || what == SPOILT);
+            if (same)
+                continue;
+            crash_after(n, what);
+            if (!EXPECT(recovers(least))) {
+                printf("# after %d of %d events, loss %d\n", n, events_len, what);
+                failed++;
+            }
+        }
+    }
+    printf("# %d crashes after %d events\n", crashes, events_len);
+    EXPECT(events_len > 4 * COMMITS);
+    for (int i = 0; i < events_len; i++)
+        free(events[i].bytes);
     folder_end();
 }
 
-/* ---- retries of what failed ---- */
-
-static weir_status note_range(void *arg, int64_t offset, int64_t length, weir_error *err)
+TEST(a_full_disk_ends_the_journal_and_loses_nothing)
 {
-    char *text = arg;
-    (void)err;
-    snprintf(text + strlen(text), 100 - strlen(text), "%lld+%lld ", (long long)offset,
-             (long long)length);
-    return WEIR_OK;
-}
-
-static void expect_replaced(wi_journal *journal, const char *want)
-{
-    char text[100] = "";
-    EXPECT(wi_journal_replaced(journal, 0, note_range, text, NULL) == WEIR_OK);
-    EXPECT_STR(text, want);
-}
-
-static void add_failed(wi_journal *journal, int n, int64_t offset, int64_t length)
-{
-    add(journal, n, true);
-    EXPECT(wi_journal_add_range(journal, 0, offset, length, NULL) == WEIR_OK);
-}
-
-TEST(a_retry_replaces_the_rows_of_what_failed)
-{
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
-    REQUIRE(journal);
-    add_failed(journal, 1, 0, 10);
-    add(journal, 2, false);
-    add_failed(journal, 3, 30, 5);
-    add_failed(journal, 4, 40, 7);
-    end(journal, 50);
-    wi_journal_free(journal);
-
-    journal = opened(WI_JOURNAL_RETRY);
-    REQUIRE(journal);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_RETRY);
-    EXPECT(claim(journal, 2) == WI_COMMITTED_OK);
-    add(journal, 1, false);
-    commit(journal, 60, 0);
-    wi_journal_free(journal); /* killed here */
-
-    journal = opened(WI_JOURNAL_RESUME);
-    REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 4);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_OK);
-    EXPECT(claim(journal, 3) == WI_COMMITTED_RETRY);
-    add_failed(journal, 3, 60, 6);
-    expect_replaced(journal, "0+10 30+5 ");
-    end(journal, 51);
-    expect_replaced(journal, "");
-    wi_journal_free(journal);
-
-    journal = opened(WI_JOURNAL_RETRY);
-    REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 4);
-    EXPECT(claim(journal, 3) == WI_COMMITTED_RETRY);
-    EXPECT(claim(journal, 4) == WI_COMMITTED_RETRY);
-    add(journal, 3, false);
-    add(journal, 4, false);
-    expect_replaced(journal, "30+7 45+6 "); /* 10 bytes gone before the first, 5 more before both */
-    wi_journal_free(journal);
-    folder_end();
-}
-
-/* ---- whom it refuses ---- */
-
-TEST(other_options_are_named)
-{
-    static const wi_journal_fact other[] = {
-        {"kind", "fetch"}, {"the URL", "http://b/{id}"}, {"--format", NULL}, {"--method", "PUT"}};
     weir_error err = {0};
     REQUIRE(folder_begin());
-    wi_journal_free(opened(WI_JOURNAL_NEW));
-    wi_journal *journal = NULL;
-    EXPECT(open_with("o.weir", WI_JOURNAL_RESUME, other, 4, &journal, &err) == WEIR_INVALID);
-    EXPECT(strstr(err.text, "o.weir: --format was \"ndjson\" and is none now, the URL was "
-                            "\"http://a/{id}\" and is \"http://b/{id}\" now, --method was none and "
-                            "is \"PUT\" now; give what it was, or begin anew with --restart"));
-    wi_journal_options one = {.path = in_folder("o.weir"), .mode = WI_JOURNAL_RESUME,
-                              .facts = facts, .facts_len = 4, .outputs = outputs,
-                              .outputs_len = 1};
-    EXPECT(wi_journal_open(&one, &journal, &err) == WEIR_INVALID);
-    EXPECT(strstr(err.text, "other outputs"));
-    EXPECT(open_with("o.weir", WI_JOURNAL_RESTART, other, 4, &journal, &err) == WEIR_OK);
-    wi_journal_free(journal);
-    folder_end();
-}
-
-TEST(a_second_run_is_refused)
-{
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
+    wi_journal *journal = opened("o.weir", WI_JOURNAL_NEW, NULL);
     REQUIRE(journal);
-    for (int mode = WI_JOURNAL_NEW; mode <= WI_JOURNAL_RETRY; mode++)
-        expect_refused("o.weir", mode, WEIR_AGAIN, "another run writes this output");
-    pid_t child = fork();
-    if (child == 0) {
-        wi_journal *second = NULL;
-        _exit(open_as(WI_JOURNAL_RESTART, &second, NULL) == WEIR_AGAIN ? 0 : 1);
-    }
-    int how = 0;
-    EXPECT(waitpid(child, &how, 0) == child && WIFEXITED(how) && WEXITSTATUS(how) == 0);
-    add(journal, 1, false); /* the first is none the worse */
-    commit(journal, 1, 0);
+    go(journal, 0, 1);
+    int64_t length = PER_COMMIT + 1;
+    wi_key key = key_of(journal, PER_COMMIT);
+    fill_disk = true;
+    EXPECT(wi_journal_add(journal, &key, false, &err) == WEIR_OK);
+    EXPECT(wi_journal_commit(journal, &length, &err) == WEIR_IO);
+    EXPECT(err.sys_errno == ENOSPC && strstr(err.text, "No space left on device"));
+    fill_disk = false; /* there is room again, but what came before is gone */
+    key = key_of(journal, PER_COMMIT + 1);
+    EXPECT(wi_journal_add(journal, &key, false, &err) == WEIR_IO);
+    EXPECT(wi_journal_commit(journal, &length, &err) == WEIR_IO);
+    EXPECT(wi_journal_finish(journal, &err) == WEIR_IO);
     wi_journal_free(journal);
-    wi_journal_free(opened(WI_JOURNAL_RESUME));
-    folder_end();
-}
-
-static void run_sql(const char *name, const char *sql)
-{
-    sqlite3 *db = NULL;
-    EXPECT(sqlite3_open(in_folder(name), &db) == SQLITE_OK &&
-           sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
-    sqlite3_close(db);
-}
-
-TEST(files_that_are_no_journal_are_left_alone)
-{
-    static const char text[] = "a file of somebody's, long enough to be asked what it is: ......."
-                               "..................................................................";
-    REQUIRE(folder_begin());
-    put_file(in_folder("text"), text, sizeof text - 1);
-    mkdir(in_folder("folder"), 0777);
-    run_sql("other", "CREATE TABLE mine (x); INSERT INTO mine VALUES (1)");
-    for (int mode = WI_JOURNAL_NEW; mode <= WI_JOURNAL_RETRY; mode++) {
-        expect_refused("text", mode, WEIR_INVALID, "is no journal of Weir's");
-        expect_refused("other", mode, WEIR_INVALID, "another program's database");
-        expect_refused("folder", mode, WEIR_INVALID, "Is a directory");
-        expect_refused("nowhere/x", mode, WEIR_NOTFOUND, "No such file");
-    }
-    expect_file(in_folder("text"), text);
-    wi_journal_free(opened(WI_JOURNAL_NEW));
-    run_sql("o.weir", "PRAGMA user_version = 7");
-    expect_refused("o.weir", WI_JOURNAL_RESUME, WEIR_INVALID, "of version 7");
-    expect_refused("o.weir", WI_JOURNAL_RESTART, WEIR_INVALID, "of version 7");
-    folder_end();
-}
-
-TEST(a_journal_that_was_tampered_with_is_told)
-{
-    static const char *const ways[] = {
-        "DROP TABLE item",
-        "INSERT INTO item (key, outcome) VALUES (x'00', 0)",
-        "UPDATE run SET value = 9 WHERE name = 'state'",
-        "INSERT INTO run VALUES ('retry_until', 1)",
-    };
-    REQUIRE(folder_begin());
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        unlink(in_folder("o.weir"));
-        wi_journal_free(opened(WI_JOURNAL_NEW));
-        run_sql("o.weir", ways[i]);
-        expect_refused("o.weir", WI_JOURNAL_RESUME, WEIR_INVALID, "is damaged");
-    }
-    folder_end();
-}
-
-TEST(names_are_not_what_sqlite_reads_into_them)
-{
-    REQUIRE(folder_begin());
-    char before[4096];
-    REQUIRE(getcwd(before, sizeof before) && chdir(test_folder) == 0);
-    static const char *const names[] = {":memory:", "file:a.weir?mode=memory"};
-    for (size_t i = 0; i < 2; i++) {
-        wi_journal_options o = {.path = names[i], .outputs = outputs, .outputs_len = 2};
-        wi_journal *journal = NULL;
-        EXPECT(wi_journal_open(&o, &journal, NULL) == WEIR_OK);
-        wi_journal_free(journal);
-        EXPECT(access(names[i], F_OK) == 0);
-    }
-    EXPECT(chdir(before) == 0);
-    folder_end();
-}
-
-/* ---- size and memory ---- */
-
-static int64_t size_of(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
-}
-
-TEST(an_item_takes_at_most_64_bytes)
-{
-    enum { ITEMS = 50000 };
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
+    journal = opened("o.weir", WI_JOURNAL_RESUME, NULL);
     REQUIRE(journal);
-    for (int i = 0; i < ITEMS; i++) {
-        add(journal, i, true); /* the dearest case: each failed, and has a row */
-        EXPECT(wi_journal_add_range(journal, 0, 300LL * i, 300, NULL) == WEIR_OK);
-        if (i % 5000 == 4999)
-            commit(journal, 300LL * i, 0);
-    }
-    wi_journal_free(journal);
-    int64_t size = size_of(in_folder("o.weir"));
-    EXPECT(size > 16LL * ITEMS && size < 64LL * ITEMS);
-    EXPECT_INT(count_files(), 1);
-    folder_end();
-}
-
-/* Keys in memory and in a file are the same keys. */
-TEST(keys_may_be_kept_in_a_file)
-{
-    enum { KEYS = 20000 };
-    REQUIRE(folder_begin());
-    for (int64_t memory = 0; memory <= 1 << 30; memory += 1 << 30) {
-        wi_committed *committed = NULL;
-        REQUIRE(wi_committed_new(KEYS, memory, in_folder("x"), &committed, NULL) == WEIR_OK);
-        wi_key key = {{0}};
-        for (int i = 0; i < KEYS; i++) {
-            memcpy(&key, &i, sizeof i);
-            wi_committed_add(committed, &key, i % 3);
-        }
-        int wrong = 0;
-        for (int i = KEYS + 1000; i-- > 0;) {
-            memcpy(&key, &i, sizeof i);
-            wrong += wi_committed_claim(committed, &key) !=
-                     (i < KEYS ? (wi_committed_as)(i % 3) : WI_COMMITTED_NOT);
-        }
-        EXPECT_INT(wrong, 0);
-        EXPECT(wi_committed_claim(committed, &key) == WI_COMMITTED_NOT);
-        wi_committed_free(committed);
-        EXPECT_INT(count_files(), 0);
-    }
-    folder_end();
-}
-
-static weir_status go_on(void)
-{
-    weir_error err;
-    wi_journal *journal = NULL;
-    int64_t lengths[] = {9, 0};
-    weir_status status = open_as(WI_JOURNAL_RETRY, &journal, &err);
-    if (status == WEIR_OK) {
-        wi_key key = key_of(journal, 1);
-        status = wi_journal_add(journal, &key, true, &err);
-    }
-    if (status == WEIR_OK)
-        status = wi_journal_add_range(journal, 0, 1, 2, &err);
-    if (status == WEIR_OK)
-        status = wi_journal_commit(journal, lengths, &err);
-    if (status == WEIR_OK)
-        status = wi_journal_end(journal, lengths, &err);
-    if (status == WEIR_OK)
-        status = wi_journal_finish(journal, &err);
-    wi_journal_free(journal);
-    return status;
-}
-
-TEST(survives_lack_of_memory)
-{
-    REQUIRE(folder_begin());
-    wi_journal *journal = opened(WI_JOURNAL_NEW);
-    REQUIRE(journal);
-    add_failed(journal, 1, 0, 1);
-    commit(journal, 9, 0);
-    wi_journal_free(journal);
-    TORTURE(go_on());
-    journal = opened(WI_JOURNAL_RESUME);
-    REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 1); /* each time one was replaced by one */
-    EXPECT_INT(wi_journal_length(journal, 0), 9);
+    EXPECT_INT(wi_journal_items(journal), PER_COMMIT);
+    EXPECT_INT(wi_journal_length(journal, 0), PER_COMMIT);
     wi_journal_free(journal);
     folder_end();
 }
 
-TESTS(CASE(what_is_committed_is_there_and_the_rest_is_not),
-      CASE(what_is_asked_twice_is_committed_as_often),
-      CASE(an_unfinished_run_is_not_forgotten_unasked), CASE(commits_are_due_by_number_and_by_time),
-      CASE(a_retry_replaces_the_rows_of_what_failed), CASE(other_options_are_named),
-      CASE(a_second_run_is_refused), CASE(files_that_are_no_journal_are_left_alone),
-      CASE(a_journal_that_was_tampered_with_is_told),
-      CASE(names_are_not_what_sqlite_reads_into_them), CASE(an_item_takes_at_most_64_bytes),
-      CASE(keys_may_be_kept_in_a_file), CASE(survives_lack_of_memory))
+TESTS(CASE(every_prefix_of_the_writes_recovers),
+      CASE(a_full_disk_ends_the_journal_and_loses_nothing))

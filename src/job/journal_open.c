@@ -44,10 +44,11 @@ static const char tables[] =
 static weir_status name_file(wi_journal *journal, const char *path, weir_error *err)
 {
     bool absolute = path[0] == '/';
-    if (asprintf(&journal->path, "%s%s", absolute ? "" : "./", path) < 0) {
-        journal->path = NULL;
+    size_t size = strlen(path) + sizeof "./";
+    journal->path = malloc(size);
+    if (!journal->path)
         return wi_fail_nomem(err);
-    }
+    snprintf(journal->path, size, "%s%s", absolute ? "" : "./", path);
     journal->name = journal->path + (absolute ? 0 : 2);
     return WEIR_OK;
 }

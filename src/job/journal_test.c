@@ -310,7 +310,7 @@ TEST(a_retry_replaces_the_rows_of_what_failed)
     EXPECT(claim(journal, 4) == WI_COMMITTED_RETRY);
     add(journal, 3, false);
     add(journal, 4, false);
-    expect_replaced(journal, "30+7 45+6 "); /* 10 bytes gone before the first, 5 more before both */
+    expect_replaced(journal, "25+7 45+6 "); /* 15 bytes before them are gone */
     wi_journal_free(journal);
     folder_end();
 }
