@@ -186,7 +186,10 @@ static weir_status replace(wi_journal *journal, const wi_key *key, weir_error *e
     if (!journal->retry_until)
         return WEIR_OK;
     journal->sql->bind_blob(journal->replace, 1, key, sizeof *key, SQLITE_STATIC);
-    return wi_journal_run(journal, journal->replace, err);
+    weir_status status = wi_journal_run(journal, journal->replace, err);
+    if (status == WEIR_OK)
+        journal->again += journal->sql->changes(journal->db);
+    return status;
 }
 
 weir_status wi_journal_add(wi_journal *journal, const wi_key *key, bool failed, weir_error *err)
@@ -262,8 +265,8 @@ static weir_status commit(wi_journal *journal, const int64_t *lengths, wi_journa
         return status;
     journal->begun = false;
     journal->state = state;
-    journal->items += journal->pending;
-    journal->pending = 0;
+    journal->items += journal->pending - journal->again;
+    journal->pending = journal->again = 0;
     for (size_t i = 0; lengths && i < journal->outputs; i++)
         journal->lengths[i] = lengths[i];
     return WEIR_OK;

@@ -32,8 +32,9 @@ struct wi_journal {
     sqlite3_stmt *add;
     sqlite3_stmt *replace;
     sqlite3_stmt *add_range;
-    int64_t last; /* item */
-    int64_t pending;
+    int64_t last;       /* item */
+    int64_t pending;    /* items added since the last commit */
+    int64_t again;      /* of them, those that replace one that failed */
     int64_t since;      /* when the first of them was added */
     bool begun;         /* a transaction */
     weir_status status; /* not WEIR_OK: a write failed, and nothing can be committed any more */

@@ -290,6 +290,7 @@ TEST(a_retry_replaces_the_rows_of_what_failed)
     EXPECT(claim(journal, 2) == WI_COMMITTED_OK);
     add(journal, 1, false);
     commit(journal, 60, 0);
+    EXPECT_INT(wi_journal_items(journal), 4);
     wi_journal_free(journal); /* killed here */
 
     journal = opened(WI_JOURNAL_RESUME);

@@ -36,7 +36,7 @@
     X(column_bytes)            \
     X(column_int64)            \
     X(column_text)             \
-    X(get_autocommit)          \
+    X(changes)                 \
     X(last_insert_rowid)
 
 typedef struct wi_sqlite {
