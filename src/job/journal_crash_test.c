@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <sqlite3.h>
-#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "folder.h"
+#include "random.h"
 #include "test.h"
 
 enum { MOST_EVENTS = 4096, COMMITS = 12, PER_COMMIT = 150, FILES = 3 };
@@ -319,10 +321,11 @@ TEST(every_prefix_of_the_writes_recovers)
     for (int n = 0; n <= events_len && failed < 5; n++) {
         if (n && events[n - 1].kind == COMMITTED)
             least = events[n - 1].offset;
-        for (int what = 0; what < LOSSES && failed < 5; what++, crashes++) {
+        for (int what = 0; what < LOSSES && failed < 5; what++) {
             bool same = n && events[n - 1].kind != WRITE && (what == TORN || what == SPOILT);
             if (same)
                 continue;
+            crashes++;
             crash_after(n, what);
             if (!EXPECT(recovers(least))) {
                 printf("# after %d of %d events, loss %d\n", n, events_len, what);
@@ -334,6 +337,87 @@ TEST(every_prefix_of_the_writes_recovers)
     EXPECT(events_len > 4 * COMMITS);
     for (int i = 0; i < events_len; i++)
         free(events[i].bytes);
+    folder_end();
+}
+
+/* ---- the process is killed; the file is spoilt ---- */
+
+static void commit_for_ever(atomic_int *committed)
+{
+    wi_journal *journal = opened("crash.weir", WI_JOURNAL_RESUME, NULL);
+    for (int n = journal ? (int)wi_journal_items(journal) : -1; n >= 0; n += PER_COMMIT) {
+        go(journal, n, 1);
+        atomic_store(committed, n + PER_COMMIT);
+    }
+    _exit(1);
+}
+
+TEST(a_killed_process_keeps_what_it_committed)
+{
+    REQUIRE(folder_begin());
+    atomic_int *committed =
+        mmap(NULL, sizeof *committed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(committed != MAP_FAILED);
+    for (int kills = 0; kills < 5; kills++) {
+        int before = atomic_load(committed);
+        pid_t child = fork();
+        if (child == 0)
+            commit_for_ever(committed);
+        int ended = 0;
+        while (atomic_load(committed) < before + 3 * PER_COMMIT &&
+               (ended = waitpid(child, NULL, WNOHANG)) == 0)
+            usleep(100 * (useconds_t)kills);
+        if (!EXPECT(ended == 0))
+            break;
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        EXPECT(recovers(atomic_load(committed)));
+    }
+    munmap(committed, sizeof *committed);
+    folder_end();
+}
+
+static void spoil(const char *path, wi_random *random)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int64_t size = lseek(fd, 0, SEEK_END);
+    for (int i = 0; i < 4; i++) {
+        char byte = (char)wi_random_u32(random);
+        EXPECT(pwrite(fd, &byte, 1, wi_random_below(random, size)) == 1);
+    }
+    if (wi_random_below(random, 4) == 0)
+        EXPECT(ftruncate(fd, wi_random_below(random, size)) == 0);
+    close(fd);
+}
+
+/* Any answer will do, but an answer it must be. */
+TEST(a_spoilt_journal_is_read_or_refused)
+{
+    static char whole[256 << 10];
+    wi_random random;
+    wi_random_init(&random, 5);
+    REQUIRE(folder_begin());
+    wi_journal *journal = opened("o.weir", WI_JOURNAL_NEW, NULL);
+    REQUIRE(journal);
+    go(journal, 0, COMMITS);
+    wi_journal_free(journal);
+    int fd = open(in_folder("o.weir"), O_RDONLY | O_CLOEXEC);
+    ssize_t size = read(fd, whole, sizeof whole);
+    close(fd);
+    REQUIRE(size > 40000 && size < (ssize_t)sizeof whole);
+    int refused = 0;
+    for (int i = 0; i < 200; i++) {
+        weir_error err = {0};
+        unlink(in_folder("crash.weir-wal"));
+        put_file(in_folder("crash.weir"), whole, (size_t)size);
+        spoil(in_folder("crash.weir"), &random);
+        journal = opened("crash.weir", i % 2 ? WI_JOURNAL_RESUME : WI_JOURNAL_RETRY, &err);
+        refused += journal == NULL;
+        EXPECT(journal || (err.status != WEIR_OK && err.text[0]));
+        wi_journal_free(journal);
+    }
+    printf("# %d of 200 refused\n", refused);
+    EXPECT(refused > 20 && refused < 200);
     folder_end();
 }
 
@@ -364,5 +448,6 @@ TEST(a_full_disk_ends_the_journal_and_loses_nothing)
     folder_end();
 }
 
-TESTS(CASE(every_prefix_of_the_writes_recovers),
+TESTS(CASE(every_prefix_of_the_writes_recovers), CASE(a_killed_process_keeps_what_it_committed),
+      CASE(a_spoilt_journal_is_read_or_refused),
       CASE(a_full_disk_ends_the_journal_and_loses_nothing))

@@ -360,7 +360,10 @@ TEST(a_second_run_is_refused)
     add(journal, 1, false); /* the first is none the worse */
     commit(journal, 1, 0);
     wi_journal_free(journal);
-    wi_journal_free(opened(WI_JOURNAL_RESUME));
+    journal = opened(WI_JOURNAL_RESUME);
+    EXPECT(journal != NULL);
+    expect_refused("o.weir", WI_JOURNAL_RESUME, WEIR_AGAIN, "another run writes this output");
+    wi_journal_free(journal);
     folder_end();
 }
 
