@@ -7,10 +7,12 @@
  * is switched off.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "journal_state.h"
@@ -53,6 +55,23 @@ static weir_status name_file(wi_journal *journal, const char *path, weir_error *
     return WEIR_OK;
 }
 
+/* Why it cannot be written: SQLite tries again to read only, and says why that fails. Not found out
+ * by opening it: closing that would free a lock that this process may have on it. */
+static int why_not_writable(const char *path)
+{
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+        return EACCES;
+    if (errno != ENOENT)
+        return errno;
+    const char *slash = strrchr(path, '/'); /* there is one */
+    char *folder = strndup(path, (size_t)(slash - path) + 1);
+    int sys_errno = !folder                                                     ? ENOMEM
+                    : faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0 ? errno
+                                                                                : EACCES;
+    free(folder);
+    return sys_errno;
+}
+
 static weir_status open_file(wi_journal *journal, weir_error *err)
 {
     const wi_sqlite *sql = journal->sql;
@@ -62,11 +81,15 @@ static weir_status open_file(wi_journal *journal, weir_error *err)
         code = sql->open_v2(journal->path, &journal->db, flags, NULL);
     if (!journal->db)
         return wi_fail_nomem(err);
+    if (code == SQLITE_CANTOPEN && sql->system_errno(journal->db) == ENOENT)
+        return wi_fail_errno(err, why_not_writable(journal->path), "cannot write %s",
+                             journal->name);
     if (code != SQLITE_OK)
         return wi_journal_fail(journal, sql->extended_errcode(journal->db), err);
     sql->extended_result_codes(journal->db, 1);
     if (sql->db_readonly(journal->db, "main"))
-        return wi_fail_errno(err, EACCES, "cannot write %s", journal->name);
+        return wi_fail_errno(err, why_not_writable(journal->path), "cannot write %s",
+                             journal->name);
     sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);

@@ -432,6 +432,41 @@ TEST(names_are_not_what_sqlite_reads_into_them)
     folder_end();
 }
 
+/* As somebody who is not root, in a process of its own. */
+static int status_as_nobody(const char *name, const char *text)
+{
+    weir_error err = {0};
+    wi_journal *journal = NULL;
+    if (geteuid() == 0 && setuid(65534) != 0)
+        return -1;
+    weir_status status = open_with(name, WI_JOURNAL_RESUME, facts, 4, &journal, &err);
+    bool said = strstr(err.text, text) != NULL;
+    if (!said)
+        printf("# it says: %s\n", err.text);
+    return said ? (int)status : -1;
+}
+
+static void expect_denied(const char *name)
+{
+    int how = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(status_as_nobody(name, "Permission denied") == WEIR_DENIED ? 0 : 1);
+    EXPECT(waitpid(child, &how, 0) == child && WIFEXITED(how) && WEXITSTATUS(how) == 0);
+}
+
+TEST(what_may_not_be_written_is_said)
+{
+    REQUIRE(folder_begin());
+    wi_journal_free(opened(WI_JOURNAL_NEW));
+    EXPECT(chmod(in_folder("o.weir"), 0444) == 0 && chmod(test_folder, 0555) == 0);
+    expect_denied("o.weir");
+    expect_denied("none.weir");
+    EXPECT(chmod(test_folder, 0755) == 0);
+    folder_end();
+}
+
 /* ---- size and memory ---- */
 
 static int64_t size_of(const char *path)
@@ -531,5 +566,6 @@ TESTS(CASE(what_is_committed_is_there_and_the_rest_is_not),
       CASE(a_retry_replaces_the_rows_of_what_failed), CASE(other_options_are_named),
       CASE(a_second_run_is_refused), CASE(files_that_are_no_journal_are_left_alone),
       CASE(a_journal_that_was_tampered_with_is_told),
-      CASE(names_are_not_what_sqlite_reads_into_them), CASE(an_item_takes_at_most_64_bytes),
-      CASE(keys_may_be_kept_in_a_file), CASE(survives_lack_of_memory))
+      CASE(names_are_not_what_sqlite_reads_into_them), CASE(what_may_not_be_written_is_said),
+      CASE(an_item_takes_at_most_64_bytes), CASE(keys_may_be_kept_in_a_file),
+      CASE(survives_lack_of_memory))
