@@ -28,6 +28,7 @@ FOREIGN = [
     (re.compile(r"^curl/"), {"io", "bench"}, "only src/io knows the HTTP transport"),
     (re.compile(r"^(zlib|zstd|zstd_errors|lzma|bzlib|brotli/\w+)\.h$"), {"src", "io", "cli", "tests", "bench"}, "compression is the business of src/io and cli; bench makes data with it"),
     (re.compile(r"^xxhash\.h$"), {"base", "job"}, "hashing is the business of src/base and src/job"),
+    (re.compile(r"^sqlite3\.h$"), {"job"}, "the journal is the business of src/job"),
     (re.compile(r"^openssl/"), {"base"}, "digests are the business of src/base"),
     (re.compile(r"^pcre2\.h$"), {"table", "tests"}, "regular expressions are the business of src/table"),
     (re.compile(r"^microhttpd\.h$"), {"cli"}, "the mock server is the business of cli"),

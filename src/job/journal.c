@@ -1,0 +1,381 @@
+/*
+ * journal.c: see journal.h; journal_open.c opens it. Its invariant: what was added since the last
+ * commit is one transaction. A write that fails ends the journal, since SQLite may have undone that
+ * transaction by itself: what follows must not be committed without what came before.
+ */
+#include "journal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "journal_state.h"
+
+/* ---- SQLite ---- */
+
+weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err)
+{
+    int sys_errno = journal->sql->system_errno(journal->db);
+    switch (code & 0xff) {
+    case SQLITE_NOMEM:
+        return wi_fail_nomem(err);
+    case SQLITE_BUSY:
+        return wi_fail(err, WEIR_AGAIN,
+                       "%s is in use: another run writes this output, or a program looks into its "
+                       "journal",
+                       journal->name);
+    case SQLITE_NOTADB:
+        return wi_fail(err, WEIR_INVALID,
+                       "%s is no journal of Weir's: move it away, or name another output",
+                       journal->name);
+    case SQLITE_CORRUPT:
+        return wi_journal_fail_damaged(journal, journal->sql->errmsg(journal->db), err);
+    case SQLITE_FULL:
+        return wi_fail_errno(err, ENOSPC, "cannot write %s", journal->name);
+    case SQLITE_READONLY:
+        return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot write %s", journal->name);
+    case SQLITE_CANTOPEN:
+        if (code == SQLITE_CANTOPEN_ISDIR)
+            sys_errno = EISDIR;
+        return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot open %s", journal->name);
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_NOMEM)
+            return wi_fail_nomem(err);
+        if (sys_errno)
+            return wi_fail_errno(err, sys_errno, "cannot read or write %s", journal->name);
+        break;
+    }
+    return wi_fail(err, WEIR_IO, "%s: %s", journal->name, journal->sql->errmsg(journal->db));
+}
+
+weir_status wi_journal_fail_damaged(const wi_journal *journal, const char *what, weir_error *err)
+{
+    return wi_fail(err, WEIR_INVALID,
+                   "%s is damaged (%s): the run cannot be continued; remove it to begin anew",
+                   journal->name, what);
+}
+
+weir_status wi_journal_exec(const wi_journal *journal, const char *sql, weir_error *err)
+{
+    int code = journal->sql->exec(journal->db, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? WEIR_OK : wi_journal_fail(journal, code, err);
+}
+
+weir_status wi_journal_prepare(const wi_journal *journal, const char *sql, sqlite3_stmt **out,
+                               weir_error *err)
+{
+    int code = journal->sql->prepare_v2(journal->db, sql, -1, out, NULL);
+    if ((code & 0xff) == SQLITE_ERROR) /* a table that is missing, say */
+        return wi_journal_fail_damaged(journal, journal->sql->errmsg(journal->db), err);
+    return code == SQLITE_OK ? WEIR_OK : wi_journal_fail(journal, code, err);
+}
+
+weir_status wi_journal_run(const wi_journal *journal, sqlite3_stmt *statement, weir_error *err)
+{
+    int code;
+    do
+        code = journal->sql->step(statement);
+    while (code == SQLITE_ROW);
+    weir_status status = code == SQLITE_DONE ? WEIR_OK : wi_journal_fail(journal, code, err);
+    journal->sql->reset(statement);
+    return status;
+}
+
+weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t value,
+                           weir_error *err)
+{
+    sqlite3_stmt *set = NULL;
+    weir_status status =
+        wi_journal_prepare(journal, "INSERT OR REPLACE INTO run VALUES (?, ?)", &set, err);
+    if (status != WEIR_OK)
+        return status;
+    journal->sql->bind_text(set, 1, name, -1, SQLITE_STATIC);
+    journal->sql->bind_int64(set, 2, value);
+    status = wi_journal_run(journal, set, err);
+    journal->sql->finalize(set);
+    return status;
+}
+
+/* ---- life ---- */
+
+void wi_journal_free(wi_journal *journal)
+{
+    if (!journal)
+        return;
+    if (journal->db) {
+        journal->sql->finalize(journal->add);
+        journal->sql->finalize(journal->replace);
+        journal->sql->finalize(journal->add_range);
+        journal->sql->close(journal->db);
+    }
+    wi_committed_free(journal->committed);
+    pthread_mutex_destroy(&journal->lock);
+    free(journal->path);
+    free(journal);
+}
+
+/* ---- what is committed ---- */
+
+wi_journal_state wi_journal_state_found(const wi_journal *journal)
+{
+    return journal->found;
+}
+
+int64_t wi_journal_length(const wi_journal *journal, size_t output)
+{
+    return journal->lengths[output];
+}
+
+int64_t wi_journal_items(const wi_journal *journal)
+{
+    return journal->items;
+}
+
+void wi_journal_key(const wi_journal *journal, const void *asks, size_t len, wi_key *key)
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(asks, len, journal->seed));
+    memcpy(key->bytes, canonical.digest, sizeof key->bytes);
+}
+
+wi_committed_as wi_journal_claim(wi_journal *journal, const wi_key *key)
+{
+    if (!journal->committed)
+        return WI_COMMITTED_NOT;
+    pthread_mutex_lock(&journal->lock);
+    wi_committed_as as = wi_committed_claim(journal->committed, key);
+    pthread_mutex_unlock(&journal->lock);
+    return as;
+}
+
+/* ---- what happens ---- */
+
+/* Keeps a failure of a write for good. */
+static weir_status keep(wi_journal *journal, weir_status status, const weir_error *failure,
+                        weir_error *err)
+{
+    if (status == WEIR_OK)
+        return WEIR_OK;
+    if (journal->status == WEIR_OK) {
+        journal->status = status;
+        journal->failure = *failure;
+    }
+    if (err)
+        *err = journal->failure;
+    return journal->status;
+}
+
+static weir_status begin(wi_journal *journal, weir_error *err)
+{
+    if (journal->status != WEIR_OK) {
+        *err = journal->failure;
+        return journal->status;
+    }
+    if (journal->begun)
+        return WEIR_OK;
+    weir_status status = wi_journal_exec(journal, "BEGIN IMMEDIATE", err);
+    journal->begun = status == WEIR_OK;
+    return status;
+}
+
+static weir_status replace(wi_journal *journal, const wi_key *key, weir_error *err)
+{
+    if (!journal->retry_until)
+        return WEIR_OK;
+    journal->sql->bind_blob(journal->replace, 1, key, sizeof *key, SQLITE_STATIC);
+    weir_status status = wi_journal_run(journal, journal->replace, err);
+    if (status == WEIR_OK)
+        journal->again += journal->sql->changes(journal->db);
+    return status;
+}
+
+weir_status wi_journal_add(wi_journal *journal, const wi_key *key, bool failed, weir_error *err)
+{
+    weir_error failure;
+    weir_status status = begin(journal, &failure);
+    if (status == WEIR_OK)
+        status = replace(journal, key, &failure);
+    if (status == WEIR_OK) {
+        journal->sql->bind_blob(journal->add, 1, key, sizeof *key, SQLITE_STATIC);
+        journal->sql->bind_int64(journal->add, 2, failed ? WI_JOURNAL_FAILED : WI_JOURNAL_OK);
+        status = wi_journal_run(journal, journal->add, &failure);
+    }
+    if (status != WEIR_OK)
+        return keep(journal, status, &failure, err);
+    journal->last = journal->sql->last_insert_rowid(journal->db);
+    if (!journal->pending++)
+        journal->since = wi_clock_now(journal->clock);
+    return WEIR_OK;
+}
+
+weir_status wi_journal_add_range(wi_journal *journal, size_t output, int64_t offset, int64_t length,
+                                 weir_error *err)
+{
+    weir_error failure;
+    weir_status status = begin(journal, &failure);
+    if (status == WEIR_OK) {
+        journal->sql->bind_int64(journal->add_range, 1, journal->last);
+        journal->sql->bind_int64(journal->add_range, 2, (int64_t)output);
+        journal->sql->bind_int64(journal->add_range, 3, offset);
+        journal->sql->bind_int64(journal->add_range, 4, length);
+        status = wi_journal_run(journal, journal->add_range, &failure);
+    }
+    return keep(journal, status, &failure, err);
+}
+
+int64_t wi_journal_due(const wi_journal *journal, int64_t now)
+{
+    if (!journal->pending)
+        return WI_FOREVER;
+    int64_t passed = now - journal->since;
+    if (journal->pending >= journal->commit_rows || passed >= journal->commit_every)
+        return 0;
+    return journal->commit_every - passed;
+}
+
+static weir_status set_lengths(wi_journal *journal, const int64_t *lengths, weir_error *err)
+{
+    sqlite3_stmt *set = NULL;
+    weir_status status =
+        wi_journal_prepare(journal, "UPDATE output SET length = ? WHERE id = ?", &set, err);
+    for (size_t i = 0; status == WEIR_OK && i < journal->outputs; i++) {
+        journal->sql->bind_int64(set, 1, lengths[i]);
+        journal->sql->bind_int64(set, 2, (int64_t)i);
+        status = wi_journal_run(journal, set, err);
+    }
+    journal->sql->finalize(set);
+    return status;
+}
+
+/* The end of the transaction, with everything that belongs into it. */
+static weir_status commit(wi_journal *journal, const int64_t *lengths, wi_journal_state state,
+                          weir_error *err)
+{
+    weir_status status = begin(journal, err);
+    if (status == WEIR_OK && lengths)
+        status = set_lengths(journal, lengths, err);
+    if (status == WEIR_OK)
+        status = wi_journal_set(journal, "state", state, err);
+    if (status == WEIR_OK)
+        status = wi_journal_exec(journal, "COMMIT", err);
+    if (status != WEIR_OK)
+        return status;
+    journal->begun = false;
+    journal->state = state;
+    journal->items += journal->pending - journal->again;
+    journal->pending = journal->again = 0;
+    for (size_t i = 0; lengths && i < journal->outputs; i++)
+        journal->lengths[i] = lengths[i];
+    return WEIR_OK;
+}
+
+weir_status wi_journal_commit(wi_journal *journal, const int64_t *lengths, weir_error *err)
+{
+    weir_error failure;
+    bool same = memcmp(lengths, journal->lengths, journal->outputs * sizeof *lengths) == 0;
+    if (same && !journal->begun && journal->status == WEIR_OK)
+        return WEIR_OK;
+    weir_status status = commit(journal, lengths, WI_JOURNAL_RUNNING, &failure);
+    return keep(journal, status, &failure, err);
+}
+
+/* ---- the end ---- */
+
+weir_status wi_journal_replaced(wi_journal *journal, size_t output,
+                                weir_status (*range)(void *arg, int64_t offset, int64_t length,
+                                                     weir_error *err),
+                                void *arg, weir_error *err)
+{
+    sqlite3_stmt *ranges = NULL;
+    weir_status status = wi_journal_prepare(
+        journal,
+        "SELECT failed_rows.position, failed_rows.length FROM failed_rows "
+        "JOIN item ON item.id = failed_rows.item "
+        "WHERE failed_rows.output = ? AND item.outcome = 2 ORDER BY failed_rows.id",
+        &ranges, err);
+    if (status != WEIR_OK)
+        return status;
+    int code = SQLITE_DONE;
+    journal->sql->bind_int64(ranges, 1, (int64_t)output);
+    while (status == WEIR_OK && (code = journal->sql->step(ranges)) == SQLITE_ROW)
+        status = range(arg, journal->sql->column_int64(ranges, 0),
+                       journal->sql->column_int64(ranges, 1), err);
+    if (status == WEIR_OK && code != SQLITE_DONE)
+        status = wi_journal_fail(journal, code, err);
+    journal->sql->finalize(ranges);
+    return status;
+}
+
+/* Moves the ranges that stay to where they are without those that were replaced. */
+static weir_status move_ranges(wi_journal *journal, weir_error *err)
+{
+    static const char select[] =
+        "SELECT failed_rows.id, failed_rows.output, failed_rows.length, item.outcome "
+        "FROM failed_rows JOIN item ON item.id = failed_rows.item ORDER BY failed_rows.id";
+    int64_t removed[WI_JOURNAL_OUTPUTS] = {0};
+    sqlite3_stmt *ranges = NULL;
+    sqlite3_stmt *move = NULL;
+    const wi_sqlite *sql = journal->sql;
+    int code = SQLITE_DONE;
+    weir_status status = wi_journal_prepare(journal, select, &ranges, err);
+    if (status == WEIR_OK)
+        status = wi_journal_prepare(
+            journal, "UPDATE failed_rows SET position = position - ? WHERE id = ?", &move, err);
+    while (status == WEIR_OK && (code = sql->step(ranges)) == SQLITE_ROW) {
+        int64_t output = sql->column_int64(ranges, 1);
+        if (output < 0 || output >= (int64_t)journal->outputs) {
+            status = wi_journal_fail_damaged(journal, "rows in an unknown output", err);
+        } else if (sql->column_int64(ranges, 3) == WI_JOURNAL_REPLACED) {
+            removed[output] += sql->column_int64(ranges, 2);
+        } else if (removed[output]) {
+            sql->bind_int64(move, 1, removed[output]);
+            sql->bind_int64(move, 2, sql->column_int64(ranges, 0));
+            status = wi_journal_run(journal, move, err);
+        }
+    }
+    if (status == WEIR_OK && code != SQLITE_DONE)
+        status = wi_journal_fail(journal, code, err);
+    sql->finalize(ranges);
+    sql->finalize(move);
+    return status;
+}
+
+static weir_status end_retry(wi_journal *journal, weir_error *err)
+{
+    weir_status status = move_ranges(journal, err);
+    if (status == WEIR_OK)
+        status = wi_journal_exec(journal,
+                                 "DELETE FROM failed_rows WHERE item IN "
+                                 "(SELECT id FROM item WHERE outcome = 2);"
+                                 "DELETE FROM item WHERE outcome = 2;"
+                                 "DELETE FROM run WHERE name = 'retry_until';"
+                                 "DROP INDEX IF EXISTS failed_item;",
+                                 err);
+    return status;
+}
+
+weir_status wi_journal_end(wi_journal *journal, const int64_t *lengths, weir_error *err)
+{
+    weir_error failure;
+    weir_status status = begin(journal, &failure);
+    if (journal->retry_until && status == WEIR_OK) {
+        journal->sql->finalize(journal->replace);
+        journal->replace = NULL;
+        status = end_retry(journal, &failure);
+    }
+    if (status == WEIR_OK)
+        status = commit(journal, lengths, WI_JOURNAL_ENDING, &failure);
+    if (status == WEIR_OK)
+        journal->retry_until = 0;
+    return keep(journal, status, &failure, err);
+}
+
+weir_status wi_journal_finish(wi_journal *journal, weir_error *err)
+{
+    weir_error failure;
+    weir_status status = commit(journal, NULL, WI_JOURNAL_FINISHED, &failure);
+    return keep(journal, status, &failure, err);
+}

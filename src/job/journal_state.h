@@ -1,0 +1,63 @@
+/* journal_state.h: the inside of a journal, for the files that make it. */
+#ifndef WI_JOURNAL_STATE_H
+#define WI_JOURNAL_STATE_H
+
+#include <pthread.h>
+
+#include "journal.h"
+#include "sqlite_library.h"
+
+typedef enum wi_journal_outcome { /* in the column item.outcome */
+                                  WI_JOURNAL_OK,
+                                  WI_JOURNAL_FAILED,
+                                  WI_JOURNAL_REPLACED, /* it failed, and was asked again */
+} wi_journal_outcome;
+
+struct wi_journal {
+    const wi_sqlite *sql;
+    sqlite3 *db;
+    char *path;       /* as SQLite has it */
+    const char *name; /* in it, as the user has it */
+    size_t outputs;
+    int64_t commit_rows;
+    int64_t commit_every;
+    const wi_clock *clock;
+    uint64_t seed;       /* of the keys */
+    int64_t retry_until; /* what failed up to this item is asked again; 0: nothing is */
+    wi_journal_state found;
+    wi_journal_state state;
+    int64_t lengths[WI_JOURNAL_OUTPUTS];
+    int64_t items;
+
+    sqlite3_stmt *add;
+    sqlite3_stmt *replace;
+    sqlite3_stmt *add_range;
+    int64_t last;       /* item */
+    int64_t pending;    /* items added since the last commit */
+    int64_t again;      /* of them, those that replace one that failed */
+    int64_t since;      /* when the first of them was added */
+    bool begun;         /* a transaction */
+    weir_status status; /* not WEIR_OK: a write failed, and nothing can be committed any more */
+    weir_error failure;
+
+    pthread_mutex_t lock;    /* the one below */
+    wi_committed *committed; /* NULL: nothing was */
+};
+
+/* What SQLite's last failure means to the user. */
+weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err);
+
+weir_status wi_journal_exec(const wi_journal *journal, const char *sql, weir_error *err);
+weir_status wi_journal_prepare(const wi_journal *journal, const char *sql, sqlite3_stmt **out,
+                               weir_error *err);
+
+/* Runs a statement to its end and resets it. */
+weir_status wi_journal_run(const wi_journal *journal, sqlite3_stmt *statement, weir_error *err);
+
+/* In the table run. */
+weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t value,
+                           weir_error *err);
+
+weir_status wi_journal_fail_damaged(const wi_journal *journal, const char *what, weir_error *err);
+
+#endif
