@@ -72,10 +72,20 @@ static void save(wi_collector *collector, wi_item *item)
     item->outcome = WI_OUTCOME_FAILED;
 }
 
+static wi_sink *rows_of(const wi_collector *collector)
+{
+    return wi_outputs_sink(collector->options.outputs, WI_OUTPUTS_ROWS);
+}
+
+static wi_sink *errors_of(const wi_collector *collector)
+{
+    return wi_outputs_sink(collector->options.outputs, WI_OUTPUTS_ERRORS);
+}
+
 static weir_status write_row(wi_collector *collector, wi_item *item, weir_error *err)
 {
-    bool apart = item->outcome == WI_OUTCOME_FAILED && collector->options.errors;
-    wi_sink *sink = apart ? collector->options.errors : collector->options.rows;
+    bool apart = item->outcome == WI_OUTCOME_FAILED && errors_of(collector);
+    wi_sink *sink = apart ? errors_of(collector) : rows_of(collector);
     wi_schema *input = item->batch ? wi_batch_schema(item->batch) : NULL;
     const wi_kind *kind = collector->options.kind;
     wi_batch *batch;
@@ -184,10 +194,10 @@ static void write_portion(wi_collector *collector, const wi_portion *portion)
     if (wi_portion_is_damaged(portion))
         status = wi_fail_nomem(&err);
     if (status == WEIR_OK)
-        status =
-            wi_sink_write_rendered(o->rows, portion->rows.data, wanted(collector, portion), &err);
-    if (status == WEIR_OK && o->errors)
-        status = wi_sink_write_rendered(o->errors, portion->failed_rows.data,
+        status = wi_sink_write_rendered(rows_of(collector), portion->rows.data,
+                                        wanted(collector, portion), &err);
+    if (status == WEIR_OK && errors_of(collector))
+        status = wi_sink_write_rendered(errors_of(collector), portion->failed_rows.data,
                                         portion->failed_rows.len, &err);
     if (status != WEIR_OK)
         break_off(collector, &err);
@@ -271,10 +281,7 @@ static void flush(wi_collector *collector)
     weir_error err;
     if (collector->broken)
         return;
-    weir_status status = wi_sink_flush(collector->options.rows, &err);
-    if (status == WEIR_OK && collector->options.errors)
-        status = wi_sink_flush(collector->options.errors, &err);
-    if (status != WEIR_OK)
+    if (wi_outputs_flush(collector->options.outputs, &err) != WEIR_OK)
         break_off(collector, &err);
 }
 
