@@ -74,6 +74,9 @@ void wi_collector_close(wi_collector *collector);
 /* Closes, waits for the thread and frees. NULL is fine. The outputs are the caller's. */
 void wi_collector_free(wi_collector *collector);
 
+/* Where its rows go. */
+wi_outputs *wi_collector_outputs(const wi_collector *collector);
+
 void wi_collector_numbers_get(wi_collector *collector, wi_collector_numbers *numbers);
 
 /* Most frequent reason first; after `ended`. */

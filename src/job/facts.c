@@ -1,8 +1,13 @@
 /* facts.c: see facts.h. Its invariant: a fact in the list has a value. */
 #include "facts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "buf.h"
 
@@ -43,6 +48,13 @@ void wi_facts_add_number(wi_facts *facts, const char *name, int64_t value)
 void wi_facts_add_flag(wi_facts *facts, const char *name, bool value)
 {
     wi_facts_add(facts, name, value ? "yes" : NULL);
+}
+
+void wi_facts_add_hash(wi_facts *facts, const char *name, const void *bytes, size_t len)
+{
+    char text[17];
+    snprintf(text, sizeof text, "%016" PRIx64, (uint64_t)XXH3_64bits(bytes, len));
+    wi_facts_add(facts, name, text);
 }
 
 /* Each with a quote before and after it, so that no two lists look the same. */

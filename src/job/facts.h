@@ -22,12 +22,15 @@ typedef struct wi_facts {
 } wi_facts;
 
 /* Appends one; a value that is NULL, 0 or false is left out, so that an option which is new has no
- * effect where it is not used. Names may come more than once: "header", "header". */
+ * effect where it is not used. */
 void wi_facts_add(wi_facts *facts, const char *name, const char *value);
 void wi_facts_add_number(wi_facts *facts, const char *name, int64_t value);
 void wi_facts_add_flag(wi_facts *facts, const char *name, bool value);
 
-/* All strings of a list that ends with NULL, in its order, as one fact. */
+/* Only its hash: of what is long, or might be private. */
+void wi_facts_add_hash(wi_facts *facts, const char *name, const void *bytes, size_t len);
+
+/* All strings of a list in its order, as one fact. */
 void wi_facts_add_list(wi_facts *facts, const char *name, const char *const *values, size_t len);
 
 void wi_facts_fini(wi_facts *facts);

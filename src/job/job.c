@@ -156,7 +156,8 @@ static bool is_whole(weir_job *job, weir_job_end end)
     wi_collector_numbers_get(job->collector, &collected);
     wi_works_numbers(job->works, &source);
     return end != WEIR_JOB_END_FAULT && end != WEIR_JOB_END_CLOSED && source.ended &&
-           collected.ok + collected.failed == source.read;
+           collected.ok + collected.failed + collected.ok_before + collected.failed_before ==
+               source.read;
 }
 
 static void take_notes(weir_job *job)
@@ -273,7 +274,7 @@ static weir_status add_facts(weir_job *job, weir_error *err)
     const weir_job_options *o = &job->options.common;
     wi_facts *facts = &job->options.facts;
     wi_format errors = wi_job_errors_format(o, job->format);
-    wi_facts_add(facts, "command", job->kind->name);
+    wi_facts_add(facts, "job", job->kind->name);
     wi_facts_add(facts, "format", format_name(job->format));
     wi_facts_add(facts, "errors", o->errors ? format_name(errors) : NULL);
     if (job->format == WI_FORMAT_CSV)
@@ -478,8 +479,11 @@ static void add_input(weir_job *job, const wi_collector_numbers *collected, weir
     stats->failed = collected->failed;
     stats->cancelled = collected->cancelled;
     stats->not_started = collected->not_started;
+    stats->ok_before = collected->ok_before;
+    stats->failed_before = collected->failed_before;
     if (stats->phase == WEIR_JOB_DONE)
-        stats->not_started = source.read - collected->ok - collected->failed - collected->cancelled;
+        stats->not_started = source.read - collected->ok - collected->failed -
+                             collected->cancelled - collected->ok_before - collected->failed_before;
 }
 
 void weir_job_stats_get(weir_job *job, weir_job_stats *stats)
