@@ -46,6 +46,7 @@ typedef struct wi_item {
     wi_item_state state;
     wi_outcome outcome;
     int attempts;    /* begun */
+    int excused;     /* of them, those that failed because the origin was gone */
     bool paused;     /* running, but told to wait for memory */
     int64_t waited;  /* ns, over all attempts that ended */
     int64_t charged; /* bytes it counts for in the budget */
