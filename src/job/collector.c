@@ -280,8 +280,8 @@ static void count(wi_collector *collector, wi_outcome outcome, int64_t n)
     atomic_fetch_add_explicit(&collector->counts[outcome], n, memory_order_relaxed);
 }
 
-/* Has it come after the limit was reached? Or is it torn, and a journal kept? Such a one is left out
- * unless it is too late: the run that continues this one will have all of it. */
+/* Has it come after the limit was reached? Or is it torn, and a journal kept? Such a one is left
+ * out unless it is too late: the run that continues this one will have all of it. */
 static bool is_in_vain(const wi_collector *collector, const wi_portion *portion)
 {
     return is_limited(collector) ||

@@ -86,8 +86,8 @@ static bool is_first(wi_hand *hand, uint64_t number)
     return atomic_compare_exchange_strong(&crew->first, &first, hand) || first == hand;
 }
 
-/* Rows of a piece that has not ended may go out when its number is due. Where order is not kept, but
- * a journal, they would be torn apart by those of others: then it is the first who may. */
+/* Rows of a piece that has not ended may go out when its number is due. Where order is not kept,
+ * but a journal, they would be torn apart by those of others: then it is the first who may. */
 static bool may_give_part(wi_hand *hand, uint64_t number)
 {
     return hand->journaled ? is_first(hand, number) : is_due(hand, number);
@@ -216,8 +216,8 @@ bool wi_hand_claim(wi_hand *hand, const void *asks, size_t len)
     wi_portion *portion = hand->portion;
     if (!hand->journaled)
         return false;
-    switch (wi_outputs_claim(wi_collector_outputs(hand->crew->collector), asks, len,
-                             &portion->key)) {
+    switch (
+        wi_outputs_claim(wi_collector_outputs(hand->crew->collector), asks, len, &portion->key)) {
     case WI_COMMITTED_OK:
         portion->ok_before++;
         break;

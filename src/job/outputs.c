@@ -84,6 +84,13 @@ wi_committed_as wi_outputs_claim(wi_outputs *outputs, const void *asks, size_t l
     return WI_COMMITTED_NOT;
 }
 
+weir_status wi_outputs_header(wi_outputs *outputs, wi_outputs_which which, wi_buf *line,
+                              weir_error *err)
+{
+    (void)outputs, (void)which, (void)line, (void)err;
+    return WEIR_OK;
+}
+
 weir_status wi_outputs_positions(wi_outputs *outputs, int64_t positions[WI_OUTPUTS_LEN],
                                  weir_error *err)
 {

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "committed.h"
 #include "error.h"
 #include "facts.h"
@@ -66,6 +67,11 @@ bool wi_outputs_has_journal(const wi_outputs *outputs);
 /* The key of what an item asks, and whether it was committed by an earlier run and not claimed yet:
  * to be asked once for each item of the input. Any thread. */
 wi_committed_as wi_outputs_claim(wi_outputs *outputs, const void *asks, size_t len, wi_key *key);
+
+/* Appends the header that the CSV has already, a line of it; nothing if it has none. After begin.
+ */
+weir_status wi_outputs_header(wi_outputs *outputs, wi_outputs_which which, wi_buf *line,
+                              weir_error *err);
 
 /* ---- the writer's thread ---- */
 

@@ -75,8 +75,7 @@ void wi_portion_free(wi_portion *portion)
 int64_t wi_portion_bytes(const wi_portion *portion)
 {
     return (int64_t)(sizeof *portion + portion->rows.cap + portion->row_ends.cap +
-                     portion->failed_rows.cap + portion->failures.cap +
-                     portion->done.cap) +
+                     portion->failed_rows.cap + portion->failures.cap + portion->done.cap) +
            portion->held;
 }
 
