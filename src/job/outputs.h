@@ -68,14 +68,15 @@ bool wi_outputs_has_journal(const wi_outputs *outputs);
  * to be asked once for each item of the input. Any thread. */
 wi_committed_as wi_outputs_claim(wi_outputs *outputs, const void *asks, size_t len, wi_key *key);
 
-/* Appends the header that the CSV has already, a line of it; nothing if it has none. After begin.
- */
-weir_status wi_outputs_header(wi_outputs *outputs, wi_outputs_which which, wi_buf *line,
-                              weir_error *err);
-
 /* ---- the writer's thread ---- */
 
-/* Where the next row will stand, in each sink. Renders what was collected. */
+/* The CSV header that rows are to follow, of a run that is continued; empty if there is none yet.
+ * After begin. */
+weir_status wi_outputs_header(const wi_outputs *outputs, wi_outputs_which which, wi_buf *header,
+                              weir_error *err);
+
+/* Where the next row will stand, in each sink; 0 where there is none. Renders what was collected.
+ */
 weir_status wi_outputs_positions(wi_outputs *outputs, int64_t positions[WI_OUTPUTS_LEN],
                                  weir_error *err);
 
@@ -102,7 +103,7 @@ weir_status wi_outputs_finish(wi_outputs *outputs, weir_error *err);
  * called for each thing that a user is to know: a line of printable text. */
 void wi_outputs_keep(wi_outputs *outputs, void (*say)(void *arg, const char *text), void *arg);
 
-/* Frees; what was neither finished nor kept is removed, unless the journal has items. NULL is
+/* Frees; what was neither finished nor kept is removed, but for what the journal has. NULL is
  * fine. */
 void wi_outputs_free(wi_outputs *outputs);
 
