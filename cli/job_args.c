@@ -80,6 +80,10 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
     run r = {.style = style, .quiet = args->quiet};
     progress_init(&r.progress, choose_progress(args, telling->prints), args->options.lanes, style);
     weir_status status = run_job(&r, job, &err);
+    weir_job_stats begun;
+    weir_job_stats_get(job, &begun);
+    if (begun.phase == WEIR_JOB_READY) /* nothing has run that could be told of */
+        return command_fail(cmd, "%s", err.text);
     summary s = {.nouns = telling->nouns,
                  .signal = r.signal,
                  .halt_after = args->options.halt_after,
