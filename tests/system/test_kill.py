@@ -1,0 +1,168 @@
+"""Killed at any moment and resumed, a run ends with the rows of an undisturbed one.
+
+The short form kills a dozen runs; with WEIR_LONG=1 (make reliability) there are two hundred, and the
+record of every write is played back up to each of its points. Each run is made from a seed, which
+stands in its name: it can be run again with -k.
+"""
+
+import collections
+import random
+
+import pytest
+
+from disk import Disk, read_record
+from kill import (LONG, Exec, Fetch, Look, Scan, committed, crash_env, judge, random_moment, size_of)
+
+RUNS = 201 if LONG else 12
+SEED = 1000  # of the first run; the others follow
+
+
+@pytest.fixture(scope="module")
+def tallies(request):
+    """What the runs came to; printed when all have been made."""
+    found = collections.OrderedDict()
+    yield found
+    write = request.config.pluginmanager.get_plugin("terminalreporter").write_line
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        write("")
+        write("| kind | output | runs | kills | lost | twice | repeats | at most for a kill |")
+        write("|---|---|---|---|---|---|---|---|")
+        for (kind, output), runs in sorted(found.items()):
+            total = {name: sum(run[name] for run in runs)
+                     for name in ("kills", "lost", "twice", "repeats")}
+            asked = kind != "scan"
+            write(f"| {kind} | {output} | {len(runs)} | {total['kills']} | {total['lost']} | "
+                  f"{total['twice']} | {total['repeats'] if asked else '–'} | "
+                  f"{max(run['most'] for run in runs) if asked else '–'} |")
+
+
+def subject_for(number, weir, mock, folder):
+    """One of all kinds of runs, so that each kind is made in all forms."""
+    chance = random.Random(SEED + number)
+    kind, form = number % 3, number // 3
+    look = Look(csv=bool(form & 1), unordered=bool(form >> 1 & 1), errors=chance.random() < 0.5,
+                save=kind == 0 and chance.random() < 0.5, stdin=chance.random() < 0.4,
+                items=[60, 120, 40][kind] * (4 if LONG else 1),
+                commit_every=chance.choice(["1ms", "5ms", "30ms"]))
+    if kind == 0:
+        return Fetch(weir, folder, look, mock, SEED + number)
+    if kind == 1:
+        return Scan(weir, folder, look, SEED + number, records=chance.random() < 0.5)
+    return Exec(weir, folder, look)
+
+
+def look_text(look):
+    return " ".join(["csv" if look.csv else "ndjson",
+                     "unordered" if look.unordered else "ordered"])
+
+
+class Killed:
+    """A run that is killed, and killed again while it is resumed."""
+
+    def __init__(self, subject, sanitized, scratch):
+        self.subject = subject
+        self.sanitized = sanitized
+        self.scratch = scratch
+        self.trail = []
+        self.kills = self.repeats = self.most = 0
+        self.known = self.asked = 0  # committed, and asked for, when it was killed last
+
+    def strike(self, moment):
+        options = ["--resume"] if self.trail else []
+        struck = moment.strike(self.subject, self.sanitized, *options)
+        self.trail.append(moment.text + ("" if struck else " (it had ended)"))
+        if struck:
+            self.kills += 1
+            self.account(committed(self.subject.output, self.scratch))
+        return struck
+
+    def account(self, known):
+        """What was asked for and did not get to be committed is asked for again."""
+        asked = self.subject.asked()
+        if asked is None:
+            return
+        again = asked - self.asked - (known - self.known)
+        self.repeats += again
+        self.most = max(self.most, again)
+        self.known, self.asked = known, asked
+
+
+@pytest.mark.parametrize("number", range(RUNS), ids=lambda number: f"seed{SEED + number}")
+def test_killed_and_resumed(weir, mock, tmp_path, sanitized, tallies, number):
+    subject = subject_for(number, weir, mock, tmp_path)
+    calm = subject.undisturbed()
+    chance = random.Random(SEED + number)
+    run = Killed(subject, sanitized, tmp_path)
+    size = sum(size_of(tmp_path / "calm" / path.name)
+               for path in [subject.output, subject.errors] if path)
+    for _ in range(chance.randrange(1, 5)):
+        if not run.strike(random_moment(chance, subject, size)):
+            break
+    left, asked = subject.look.items - run.known, run.asked
+    done = subject.finish("--resume")
+    verdict = judge(subject, calm, done, tmp_path)
+    name = f"{look_text(subject.look)}"
+    tallies.setdefault((subject.kind, name), []).append(
+        {"kills": run.kills, "lost": verdict.lost, "twice": verdict.twice,
+         "repeats": run.repeats, "most": run.most})
+    assert verdict == (0, 0, []), (subject.look, run.trail, done.log)
+    if asked and run.kills == len(run.trail):
+        slack = subject.jobs + (subject.look.items // 4 if subject.kind == "fetch" else 0)
+        assert subject.asked() - asked <= left + slack, (subject.look, run.trail, done.log)
+
+
+# ---- every point of a run ----
+
+RECORDED = ["fetch", "exec", "scan"]
+CRASHES = ["stopped", "torn", "power", "names"]
+
+
+def recorded_subject(kind, weir, mock, folder):
+    look = Look(csv=kind == "scan", unordered=kind == "exec", errors=kind != "scan",
+                save=kind == "fetch", stdin=False, items=40, commit_every="4ms")
+    if kind == "fetch":
+        return Fetch(weir, folder, look, mock, SEED, faults="0%")
+    return Exec(weir, folder, look) if kind == "exec" else Scan(weir, folder, look, SEED)
+
+
+def crashes(events):
+    """All points of a record and ways to end there; in the short form some of them."""
+    points = [(number, how) for number in range(len(events) + 1) for how in CRASHES
+              if how != "torn" or number and events[number - 1].op == "write"]
+    if LONG:
+        return points
+    chance = random.Random(len(events))
+    return [points[-1]] + chance.sample(points, 8)
+
+
+def disk_after(start, events, number, how):
+    disk = Disk(start)
+    for event in events[:number - 1 if how == "torn" else number]:
+        disk.apply(event)
+    if how == "torn":
+        disk.apply(events[number - 1], 0.5)
+    return disk
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_every_point_of_a_run(weir, mock, tmp_path, sanitized, kind):
+    subject = recorded_subject(kind, weir, mock, tmp_path)
+    calm = subject.undisturbed()
+    process = subject.begin(env=crash_env(subject.watched, sanitized, log=tmp_path / "record"))
+    log = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait() == calm.code, log
+    events = read_record(tmp_path / "record")
+    assert sum(event.op == "sync" for event in events) > 4, "the run had but few commits"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for number, how in crashes(events):
+        disk = disk_after(empty, events, number, how)
+        disk.folder = subject.watched
+        disk.leave(lost_bytes=how in ("power", "names"), lost_names=how == "names")
+        subject.forget()
+        done = subject.finish("--resume")
+        verdict = judge(subject, calm, done, tmp_path)
+        where = f"{how} after {number} of {len(events)}: {events[max(0, number - 3):number]}"
+        assert verdict == (0, 0, []), where
