@@ -37,16 +37,12 @@ class File:
 
 
 class Disk:
-    def __init__(self, folder):
-        """Begins with what is in the folder, all of it on the disk."""
+    def __init__(self, folder, before):
+        """Begins with the files of before, by their names in the folder, all of it on the disk."""
         self.folder = pathlib.Path(folder)
-        self.names, self.folders = {}, set()
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_dir():
-                self.folders.add(str(path))
-            else:
-                self.names[str(path)] = File(path.read_bytes())
+        self.names = {f"{folder}/{name}": File(data) for name, data in before.items()}
         self.synced_names = dict(self.names)
+        self.folders = {str(pathlib.PurePath(name).parent) for name in self.names}
 
     def apply(self, event, share=1.0):
         """share: how much of a write arrives."""
@@ -73,13 +69,10 @@ class Disk:
         if file:
             file.synced = bytes(file.now)
             return
-        for names in (self.names, self.synced_names):
-            names = dict(names)
-        parent = event.path
-        here = {name: file for name, file in self.names.items()
-                if str(pathlib.PurePath(name).parent) == parent}
-        elsewhere = {name: file for name, file in self.synced_names.items()
-                     if str(pathlib.PurePath(name).parent) != parent}
+        def is_here(name):
+            return str(pathlib.PurePath(name).parent) == event.path
+        here = {name: file for name, file in self.names.items() if is_here(name)}
+        elsewhere = {name: file for name, file in self.synced_names.items() if not is_here(name)}
         self.synced_names = {**elsewhere, **here}
 
     def on_rename(self, event, _share):

@@ -136,8 +136,8 @@ def crashes(events):
     return [points[-1]] + chance.sample(points, 8)
 
 
-def disk_after(start, events, number, how):
-    disk = Disk(start)
+def disk_after(folder, before, events, number, how):
+    disk = Disk(folder, before)
     for event in events[:number - 1 if how == "torn" else number]:
         disk.apply(event)
     if how == "torn":
@@ -155,11 +155,8 @@ def test_every_point_of_a_run(weir, mock, tmp_path, sanitized, kind):
     assert process.wait() == calm.code, log
     events = read_record(tmp_path / "record")
     assert sum(event.op == "sync" for event in events) > 4, "the run had but few commits"
-    empty = tmp_path / "empty"
-    empty.mkdir()
     for number, how in crashes(events):
-        disk = disk_after(empty, events, number, how)
-        disk.folder = subject.watched
+        disk = disk_after(subject.watched, {}, events, number, how)
         disk.leave(lost_bytes=how in ("power", "names"), lost_names=how == "names")
         subject.forget()
         done = subject.finish("--resume")
