@@ -32,10 +32,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum op { CREATE, WRITE, TRUNCATE, SYNC, RENAME, LINK, UNLINK, FOLDER, OPS };
+enum op { CREATE, WRITE, TRUNCATE, SYNC, RENAME, LINK, UNLINK, FOLDER, ALL, OPS };
 
-static const char *const names[OPS] = {"create", "write", "truncate", "sync",
-                                       "rename", "link",  "unlink",   "folder"};
+static const char *const names[OPS] = {"create", "write",  "truncate", "sync", "rename",
+                                       "link",   "unlink", "folder",   "all"};
 
 /* One operation. Paths are whole; what is not below the folder is not noted. */
 typedef struct event {
@@ -325,6 +325,18 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
     return any_sync(fd, REAL(fdatasync));
+}
+
+/* Of whatever file system: the folder's is among them where it matters. */
+int syncfs(int fd)
+{
+    event e = {.op = ALL};
+    if (!locked(is_watched()))
+        return REAL(syncfs)(fd);
+    happens(&e);
+    int result = REAL(syncfs)(fd);
+    end(&e, result == 0);
+    return result;
 }
 
 /* ---- names ---- */

@@ -9,7 +9,8 @@ import pathlib
 import shutil
 import struct
 
-OPS = ["create", "write", "truncate", "sync", "rename", "link", "unlink", "folder"]
+OPS = ["create", "write", "truncate", "sync", "rename", "link", "unlink", "folder",
+       "all"]
 HEAD = struct.Struct("=IIIIq")
 
 Event = collections.namedtuple("Event", ["op", "path", "to", "offset", "bytes"])
@@ -74,6 +75,11 @@ class Disk:
         here = {name: file for name, file in self.names.items() if is_here(name)}
         elsewhere = {name: file for name, file in self.synced_names.items() if not is_here(name)}
         self.synced_names = {**elsewhere, **here}
+
+    def on_all(self, _event, _share):
+        for file in self.names.values():
+            file.synced = bytes(file.now)
+        self.synced_names = dict(self.names)
 
     def on_rename(self, event, _share):
         self.names[event.to] = self.names.pop(event.path)

@@ -22,6 +22,7 @@ import threading
 import pytest
 
 from conftest import LIMIT, parse_rows
+from disk import OPS, read_record
 
 LONG = os.environ.get("WEIR_LONG") == "1"
 UNSTABLE = {"attempts", "elapsed_ms", "url"}  # what differs from run to run, and from port to port
@@ -109,11 +110,10 @@ class Subject:
         self.errors = self.watched / f"failed.{suffix}" if look.errors else None
         self.bodies = self.watched / "bodies" if look.save else None
 
-    def args(self, output=None, errors=None, bodies=None):
-        del bodies
-        args = ["-o", output or self.output, "--commit-every", self.look.commit_every]
+    def args(self):
+        args = ["-o", self.output, "--commit-every", self.look.commit_every]
         if self.look.errors:
-            args += ["--errors", errors or self.errors]
+            args += ["--errors", self.errors]
         if self.look.unordered:
             args.append("--unordered")
         return args
@@ -131,23 +131,20 @@ class Subject:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
 
-    def finish(self, *options):
-        return self.weir(*self.command(*options), input=self.input, cwd=self.folder)
+    def finish(self, *options, env=None):
+        return self.weir(*self.command(*options), input=self.input, cwd=self.folder, env=env)
 
-    def undisturbed(self):
-        """The rows, failed rows, bodies and exit code of a run that nothing happens to."""
-        calm = self.folder / "calm"
-        calm.mkdir()
-        output = calm / self.output.name
-        errors = calm / self.errors.name if self.errors else None
-        bodies = calm / "bodies" if self.bodies else None
-        done = self.weir(*self.command("--no-journal", output=output, errors=errors,
-                                       bodies=bodies), input=self.input, cwd=self.folder)
+    def undisturbed(self, sanitized):
+        """What a run that nothing happens to leaves, and the record of what it did."""
+        record = self.folder / "record"
+        done = self.finish(env=crash_env(self.watched, sanitized, log=record))
         assert done.returncode in (0, 1), done.log
-        calm_rows = Result(rows_of(output), rows_of(errors) if errors else [],
-                           bodies_in(bodies), done.returncode)
+        calm = Calm(rows_of(self.output), rows_of(self.errors) if self.errors else [],
+                    bodies_in(self.bodies), done.returncode, read_record(record))
+        self.watched.rename(self.folder / "calm")
+        self.watched.mkdir()
         self.forget()
-        return calm_rows
+        return calm
 
     def forget(self):
         """What the undisturbed run left in counters."""
@@ -157,7 +154,7 @@ class Subject:
         return b""
 
 
-Result = collections.namedtuple("Result", ["rows", "errors", "bodies", "code"])
+Calm = collections.namedtuple("Calm", ["rows", "errors", "bodies", "code", "events"])
 
 
 def bodies_in(folder):
@@ -193,13 +190,13 @@ class Fetch(Subject):
     def input(self):
         return self.text.encode() if self.look.stdin else b""
 
-    def command(self, *options, output=None, errors=None, bodies=None):
+    def command(self, *options):
         args = ["fetch", f"{self.server.url}/products/{{id}}", "-j", self.jobs, "--timeout",
                 "250ms", "--retry", "40", "--retry-delay", "1ms", "--retry-max-delay", "5ms"]
         args += ["-i", "-", "--input-format", "csv"] if self.look.stdin else ["-i", "in.csv"]
         if self.look.save:
-            args += ["--save", f"{bodies or self.bodies}/{{id}}.json"]
-        return args + self.args(output, errors) + list(options)
+            args += ["--save", f"{self.bodies}/{{id}}.json"]
+        return args + self.args() + list(options)
 
     def counts(self):
         stats = self.server.get("/stats")
@@ -231,11 +228,10 @@ class Exec(Subject):
     def input(self):
         return self.lines.encode() if self.look.stdin else b""
 
-    def command(self, *options, output=None, errors=None, bodies=None):
-        del bodies
+    def command(self, *options):
         args = ["exec", "-j", self.jobs, "--retry", "1", "--retry-on", "4", "--retry-delay", "1ms"]
         args += ["-i", "-" if self.look.stdin else "in.txt"]
-        return args + self.args(output, errors) + [*options, "--", "sh", "-c", self.script, "sh",
+        return args + self.args() + [*options, "--", "sh", "-c", self.script, "sh",
                                                    "{}"]
 
     def forget(self):
@@ -287,11 +283,10 @@ class Scan(Subject):
             return b""
         return (self.folder / "paths.txt").read_bytes()
 
-    def command(self, *options, output=None, errors=None, bodies=None):
-        del bodies
+    def command(self, *options):
         args = ["scan", "-j", self.jobs, "-i", "-" if self.look.stdin else "paths.txt"]
         args += ["--records", "csv"] if self.records else ["-e", "[0-9],[0-9]+,(?<word>.*[0-9a-f])"]
-        return args + self.args(output, errors) + list(options)
+        return args + self.args() + list(options)
 
     def asked(self):
         return None  # a file does not know how often it was read
@@ -352,26 +347,23 @@ def at(ops, number, how="before"):
     return Moment(f"{how} {ops} {number}", at=number, ops=ops, how=how)
 
 
-# What there is to be hit, and up to which of it a run of some dozen items mostly comes.
-OPERATIONS = [("write", 60), ("sync", 20), ("rename", 3), ("truncate", 3), ("unlink", 2),
-              ("create", 4)]
-
-
-def random_moment(chance, subject, expected):
-    """Somewhere in a run: by what is there, or exactly at one of its operations."""
+def random_moment(chance, subject, calm, share):
+    """Somewhere in a run: by what is to be seen of it, or exactly at one of its operations. share:
+    how much of the undisturbed run is left to be done, at most."""
+    seen = {op: [event for event in calm.events if event.op == op] for op in OPS}
     kind = chance.randrange(8)
     if kind == 0:
-        return has_rows(chance.randrange(1, max(2, expected)))
+        rows = sum(len(event.bytes) for event in seen["write"] if ".partial" in event.path)
+        return has_rows(chance.randrange(1, max(2, int(rows * share))))
     if kind == 1:
-        return has_journal(chance.randrange(4096, 200_000))
+        journal = sum(len(event.bytes) for event in seen["write"] if "-wal" in event.path)
+        return has_journal(chance.randrange(1, max(2, int(journal * share))))
     if kind == 2 and subject.kind != "scan":
-        return has_asked(chance.randrange(1, subject.look.items))
-    if kind <= 4:
-        return at("write", chance.randrange(1, 60), chance.choice(["before", "half"]))
-    ops, most = chance.choice(OPERATIONS)
-    if subject.bodies:
-        most *= 4
-    return at(ops, chance.randrange(1, most + 1))
+        asked = subject.look.items
+        return has_asked(subject.asked() + chance.randrange(1, max(2, int(asked * share))))
+    ops = "write" if kind <= 4 else chance.choice([op for op in OPS if seen[op]])
+    number = chance.randrange(1, max(2, int(len(seen[ops]) * share)) + 1)
+    return at(ops, number, chance.choice(["before", "half"]) if ops == "write" else "before")
 
 
 # ---- judging ----

@@ -10,8 +10,8 @@ import random
 
 import pytest
 
-from disk import Disk, read_record
-from kill import (LONG, Exec, Fetch, Look, Scan, committed, crash_env, judge, random_moment, size_of)
+from disk import Disk
+from kill import LONG, Exec, Fetch, Look, Scan, committed, judge, random_moment
 
 RUNS = 201 if LONG else 12
 SEED = 1000  # of the first run; the others follow
@@ -91,13 +91,11 @@ class Killed:
 @pytest.mark.parametrize("number", range(RUNS), ids=lambda number: f"seed{SEED + number}")
 def test_killed_and_resumed(weir, mock, tmp_path, sanitized, tallies, number):
     subject = subject_for(number, weir, mock, tmp_path)
-    calm = subject.undisturbed()
+    calm = subject.undisturbed(sanitized)
     chance = random.Random(SEED + number)
     run = Killed(subject, sanitized, tmp_path)
-    size = sum(size_of(tmp_path / "calm" / path.name)
-               for path in [subject.output, subject.errors] if path)
-    for _ in range(chance.randrange(1, 5)):
-        if not run.strike(random_moment(chance, subject, size)):
+    for strike in range(chance.randrange(1, 5)):
+        if not run.strike(random_moment(chance, subject, calm, 0.8 / (1 + strike))):
             break
     left, asked = subject.look.items - run.known, run.asked
     done = subject.finish("--resume")
@@ -148,12 +146,8 @@ def disk_after(folder, before, events, number, how):
 @pytest.mark.parametrize("kind", RECORDED)
 def test_every_point_of_a_run(weir, mock, tmp_path, sanitized, kind):
     subject = recorded_subject(kind, weir, mock, tmp_path)
-    calm = subject.undisturbed()
-    process = subject.begin(env=crash_env(subject.watched, sanitized, log=tmp_path / "record"))
-    log = process.stderr.read().decode()
-    process.stderr.close()
-    assert process.wait() == calm.code, log
-    events = read_record(tmp_path / "record")
+    calm = subject.undisturbed(sanitized)
+    events = calm.events
     assert sum(event.op == "sync" for event in events) > 4, "the run had but few commits"
     for number, how in crashes(events):
         disk = disk_after(subject.watched, {}, events, number, how)

@@ -181,7 +181,7 @@ def test_the_input_in_another_order_and_longer(weir, held, tmp_path, processes):
     assert len(server.paths) - before == 13
 
 
-CHANGED = [(["--format", "csv"], "format"), (["-X", "POST"], "method"),
+CHANGED = [(["--format", "csv"], "format"), (["-X", "POST"], "request"),
            (["--no-body"], "no-body"), (["--headers"], "headers")]
 
 
@@ -337,7 +337,8 @@ def test_two_runs_on_one_output(weir, held, tmp_path, processes):
     _, log = first.communicate(timeout=LIMIT)
     assert first.returncode == 0, log
     assert numbers(out) == [str(number) for number in range(1, 13)]
-    assert names(tmp_path)[:2] == ["out.ndjson", "out.ndjson.weir"]
+    assert [name for name in names(tmp_path) if name.startswith("out")] == ["out.ndjson",
+                                                                            "out.ndjson.weir"]
 
 
 # ---- where there is no journal ----
@@ -347,13 +348,13 @@ def test_standard_output_cannot_be_continued(weir, api, option):
     server = api()
     done = weir("fetch", server.url, option)
     assert (done.returncode, done.stdout) == (2, b"") and not server.asked
-    assert option in done.log and "-o" in done.log and "standard output" in done.log
+    assert option in done.log and "-o" in done.log and "cannot be continued" in done.log
 
 
 @pytest.mark.parametrize("option", ["--resume", "--retry-failed"])
 def test_a_device_cannot_be_continued(weir, api, option):
     done = weir("fetch", api().url, "-o", "/dev/null", option)
-    assert done.returncode == 2 and option in done.log and "/dev/null" in done.log
+    assert done.returncode == 2 and option in done.log and "cannot be continued" in done.log
 
 
 def test_a_limit_cannot_be_continued(weir, tmp_path):
