@@ -141,10 +141,15 @@ class Subject:
         assert done.returncode in (0, 1), done.log
         calm = Calm(rows_of(self.output), rows_of(self.errors) if self.errors else [],
                     bodies_in(self.bodies), done.returncode, read_record(record))
-        self.watched.rename(self.folder / "calm")
+        shutil.rmtree(self.watched)
         self.watched.mkdir()
         self.forget()
         return calm
+
+    def files(self):
+        """All that is there, by its name in the folder."""
+        return {str(path.relative_to(self.watched)): path.read_bytes()
+                for path in self.watched.rglob("*") if path.is_file()}
 
     def forget(self):
         """What the undisturbed run left in counters."""
@@ -212,10 +217,12 @@ class Fetch(Subject):
 
 
 class Exec(Subject):
-    """Commands that note that they ran; every tenth fails, every seventh the first time only."""
+    """Commands that note that they ran; every tenth fails, and one in ten the first time only. While
+    there is a file `broken`, a few more fail."""
     kind = "exec"
     jobs = 4
     script = ('echo "$1" >>asked; case $1 in *0) echo no; exit 3;; '
+              '*3) [ ! -e broken ] || exit 5;; '
               '*7) [ -e "tried-$1" ] || { : >"tried-$1"; exit 4; };; esac; echo "did $1"')
 
     def __init__(self, weir, folder, look):

@@ -5,36 +5,40 @@ record of every write is played back up to each of its points. Each run is made 
 stands in its name: it can be run again with -k.
 """
 
-import collections
 import random
 
 import pytest
 
-from disk import Disk
-from kill import LONG, Exec, Fetch, Look, Scan, committed, judge, random_moment
+from disk import Disk, read_record
+from kill import (LONG, Exec, Fetch, Look, Scan, committed, crash_env, judge, random_moment)
 
 RUNS = 201 if LONG else 12
 SEED = 1000  # of the first run; the others follow
 
 
-@pytest.fixture(scope="module")
-def tallies(request):
-    """What the runs came to; printed when all have been made."""
-    found = collections.OrderedDict()
-    yield found
+def print_table(request, head, rows):
+    """Past pytest's capturing: it is to be pasted into docs/reliability.md."""
     write = request.config.pluginmanager.get_plugin("terminalreporter").write_line
     capture = request.config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        write("")
-        write("| kind | output | runs | kills | lost | twice | repeats | at most for a kill |")
-        write("|---|---|---|---|---|---|---|---|")
-        for (kind, output), runs in sorted(found.items()):
-            total = {name: sum(run[name] for run in runs)
-                     for name in ("kills", "lost", "twice", "repeats")}
-            asked = kind != "scan"
-            write(f"| {kind} | {output} | {len(runs)} | {total['kills']} | {total['lost']} | "
-                  f"{total['twice']} | {total['repeats'] if asked else '–'} | "
-                  f"{max(run['most'] for run in runs) if asked else '–'} |")
+        for line in ["", head, "|---" * (head.count("|") - 1) + "|", *rows]:
+            write(line)
+
+
+@pytest.fixture(scope="module")
+def tallies(request):
+    """What the runs came to; printed when all have been made."""
+    found = {}
+    yield found
+    rows = []
+    for (kind, output), runs in sorted(found.items()):
+        total = {name: sum(run[name] for run in runs)
+                 for name in ("kills", "lost", "twice", "repeats")}
+        again = f"{total['repeats']} | {max(run['most'] for run in runs)}"
+        rows.append(f"| {kind} | {output} | {len(runs)} | {total['kills']} | {total['lost']} | "
+                    f"{total['twice']} | {again if kind != 'scan' else '– | –'} |")
+    print_table(request, "| kind | output | runs | kills | lost | twice | asked again | at most after "
+                "one kill |", rows)
 
 
 def subject_for(number, weir, mock, folder):
@@ -112,12 +116,21 @@ def test_killed_and_resumed(weir, mock, tmp_path, sanitized, tallies, number):
 
 # ---- every point of a run ----
 
-RECORDED = ["fetch", "exec", "scan"]
-CRASHES = ["stopped", "torn", "power", "names"]
+CRASHES = ["stopped", "torn", "power", "names"]  # names: those not brought to the disk are lost, too
 
 
-def recorded_subject(kind, weir, mock, folder):
-    look = Look(csv=kind == "scan", unordered=kind == "exec", errors=kind != "scan",
+@pytest.fixture(scope="module")
+def points(request):
+    """How many points of which runs were tried; printed at the end."""
+    found = {}
+    yield found
+    print_table(request, "| what was recorded | operations | crashes | lost | twice |",
+                [f"| {what} | {operations} | {tried} | {lost} | {twice} |"
+                 for what, (operations, tried, lost, twice) in found.items()])
+
+
+def recorded_subject(kind, weir, mock, folder, unordered=False):
+    look = Look(csv=kind == "scan", unordered=unordered, errors=kind != "scan",
                 save=kind == "fetch", stdin=False, items=40, commit_every="4ms")
     if kind == "fetch":
         return Fetch(weir, folder, look, mock, SEED, faults="0%")
@@ -126,34 +139,63 @@ def recorded_subject(kind, weir, mock, folder):
 
 def crashes(events):
     """All points of a record and ways to end there; in the short form some of them."""
-    points = [(number, how) for number in range(len(events) + 1) for how in CRASHES
-              if how != "torn" or number and events[number - 1].op == "write"]
+    found = [(number, how) for number in range(len(events) + 1) for how in CRASHES
+             if how != "torn" or number and events[number - 1].op == "write"]
     if LONG:
-        return points
-    chance = random.Random(len(events))
-    return [points[-1]] + chance.sample(points, 8)
+        return found
+    return [found[-1]] + random.Random(len(events)).sample(found, 5)
 
 
-def disk_after(folder, before, events, number, how):
+def crash_at(folder, before, events, number, how):
+    """Makes the folder what is left of it if a run ends so after that many operations."""
     disk = Disk(folder, before)
     for event in events[:number - 1 if how == "torn" else number]:
         disk.apply(event)
     if how == "torn":
         disk.apply(events[number - 1], 0.5)
-    return disk
+    disk.leave(lost_bytes=how in ("power", "names"), lost_names=how == "names")
 
 
-@pytest.mark.parametrize("kind", RECORDED)
-def test_every_point_of_a_run(weir, mock, tmp_path, sanitized, kind):
+def try_all(subject, calm, before, events, option, scratch):
+    """Operations, crashes, rows lost and rows there twice, after a run with that option each."""
+    lost = twice = 0
+    for number, how in crashes(events):
+        crash_at(subject.watched, before, events, number, how)
+        subject.forget()
+        done = subject.finish(option)
+        verdict = judge(subject, calm, done, scratch)
+        lost, twice = lost + verdict.lost, twice + verdict.twice
+        assert verdict == (0, 0, []), \
+            f"{how} after {number} of {len(events)}: {events[max(0, number - 3):number]}: {done.log}"
+    return len(events), len(crashes(events)), lost, twice
+
+
+@pytest.mark.parametrize("kind", ["fetch", "exec", "scan"])
+def test_every_point_of_a_run(weir, mock, tmp_path, sanitized, points, kind):
     subject = recorded_subject(kind, weir, mock, tmp_path)
     calm = subject.undisturbed(sanitized)
-    events = calm.events
-    assert sum(event.op == "sync" for event in events) > 4, "the run had but few commits"
-    for number, how in crashes(events):
-        disk = disk_after(subject.watched, {}, events, number, how)
-        disk.leave(lost_bytes=how in ("power", "names"), lost_names=how == "names")
-        subject.forget()
-        done = subject.finish("--resume")
-        verdict = judge(subject, calm, done, tmp_path)
-        where = f"{how} after {number} of {len(events)}: {events[max(0, number - 3):number]}"
-        assert verdict == (0, 0, []), where
+    assert sum(event.op == "sync" for event in calm.events) > 4, "the run had but few commits"
+    points[kind] = try_all(subject, calm, {}, calm.events, "--resume", tmp_path)
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["finished", "unfinished"])
+def test_every_point_of_a_retry(weir, mock, tmp_path, sanitized, points, ended):
+    """What failed is asked again once it can be ok; crashed on the way, again."""
+    subject = recorded_subject("exec", weir, mock, tmp_path, unordered=True)
+    calm = subject.undisturbed(sanitized)
+    (tmp_path / "broken").write_text("")
+    if ended:
+        assert subject.finish().returncode == 1
+    else:
+        syncs = [event.path for event in calm.events if event.op == "sync"]
+        first = syncs.index(f"{subject.output}.partial") + 1  # and after 4 more that is committed
+        done = subject.finish(env=crash_env(subject.watched, sanitized, ops="sync", at=first + 5))
+        assert done.returncode == -9 and committed(subject.output, tmp_path)
+    before = subject.files()
+    (tmp_path / "broken").unlink()
+    done = subject.finish("--retry-failed", env=crash_env(subject.watched, sanitized,
+                                                          log=tmp_path / "record"))
+    assert judge(subject, calm, done, tmp_path) == (0, 0, []), done.log
+    what = f"--retry-failed of {'a finished' if ended else 'an unfinished'} run"
+    points[what] = try_all(subject, calm, before, read_record(tmp_path / "record"),
+                           "--retry-failed", tmp_path)
