@@ -227,9 +227,14 @@ class Exec(Subject):
 
     def __init__(self, weir, folder, look):
         super().__init__(weir, folder, look)
-        self.lines = "".join(f"{number}\n" for number in range(1, look.items + 1))
-        (self.folder / "in.txt").write_text(self.lines)
+        self.shorten(None)
         self.forget()
+
+    def shorten(self, items):
+        """To so many; None: to what it was."""
+        numbers = range(1, (items or self.look.items) + 1)
+        self.lines = "".join(f"{number}\n" for number in numbers)
+        (self.folder / "in.txt").write_text(self.lines)
 
     @property
     def input(self):

@@ -143,7 +143,7 @@ def crashes(events):
              if how != "torn" or number and events[number - 1].op == "write"]
     if LONG:
         return found
-    return [found[-1]] + random.Random(len(events)).sample(found, 5)
+    return [found[-1]] + random.Random(len(events)).sample(found, 4)
 
 
 def crash_at(folder, before, events, number, how):
@@ -178,24 +178,41 @@ def test_every_point_of_a_run(weir, mock, tmp_path, sanitized, points, kind):
     points[kind] = try_all(subject, calm, {}, calm.events, "--resume", tmp_path)
 
 
-@pytest.mark.parametrize("ended", [True, False], ids=["finished", "unfinished"])
-def test_every_point_of_a_retry(weir, mock, tmp_path, sanitized, points, ended):
-    """What failed is asked again once it can be ok; crashed on the way, again."""
+def leave_unfinished(subject, calm, sanitized, scratch):
+    """Kills a run of which some is committed."""
+    syncs = [event.path for event in calm.events if event.op == "sync"]
+    first = syncs.index(f"{subject.output}.partial") + 1  # and after 4 more that is committed
+    done = subject.finish(env=crash_env(subject.watched, sanitized, ops="sync", at=first + 5))
+    assert done.returncode == -9 and committed(subject.output, scratch), done.log
+
+
+def leave_finished(subject, _calm, _sanitized, _scratch):
+    assert subject.finish().returncode == 1
+
+
+def leave_shorter(subject, _calm, _sanitized, _scratch):
+    """Finishes a run over a part of the input."""
+    subject.shorten(25)
+    assert subject.finish().returncode == 1
+    subject.shorten(None)
+
+
+@pytest.mark.parametrize("leave,option", [
+    (leave_unfinished, "--resume"), (leave_shorter, "--resume"), (leave_unfinished, "--restart"),
+    (leave_finished, "--retry-failed"), (leave_unfinished, "--retry-failed")],
+    ids=lambda value: value.replace("--", "") if isinstance(value, str) else value.__name__)
+def test_every_point_of_a_run_that_goes_on(weir, mock, tmp_path, sanitized, points, leave, option):
+    """A run that goes on with what another left is stopped in its turn."""
     subject = recorded_subject("exec", weir, mock, tmp_path, unordered=True)
     calm = subject.undisturbed(sanitized)
-    (tmp_path / "broken").write_text("")
-    if ended:
-        assert subject.finish().returncode == 1
-    else:
-        syncs = [event.path for event in calm.events if event.op == "sync"]
-        first = syncs.index(f"{subject.output}.partial") + 1  # and after 4 more that is committed
-        done = subject.finish(env=crash_env(subject.watched, sanitized, ops="sync", at=first + 5))
-        assert done.returncode == -9 and committed(subject.output, tmp_path)
+    if option == "--retry-failed":  # more fail than would without it
+        (tmp_path / "broken").write_text("")
+    leave(subject, calm, sanitized, tmp_path)
     before = subject.files()
-    (tmp_path / "broken").unlink()
-    done = subject.finish("--retry-failed", env=crash_env(subject.watched, sanitized,
-                                                          log=tmp_path / "record"))
+    (tmp_path / "broken").unlink(missing_ok=True)
+    done = subject.finish(option, env=crash_env(subject.watched, sanitized,
+                                                log=tmp_path / "record"))
     assert judge(subject, calm, done, tmp_path) == (0, 0, []), done.log
-    what = f"--retry-failed of {'a finished' if ended else 'an unfinished'} run"
-    points[what] = try_all(subject, calm, before, read_record(tmp_path / "record"),
-                           "--retry-failed", tmp_path)
+    again = "--resume" if option == "--restart" else option
+    points[f"exec {option} after {leave.__name__[6:]}"] = try_all(
+        subject, calm, before, read_record(tmp_path / "record"), again, tmp_path)
