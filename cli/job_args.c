@@ -92,6 +92,8 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
                  .errors = args->options.errors,
                  .save = telling->save};
     summary_collect(&s, job);
+    if (s.stats.phase == WEIR_JOB_READY) /* it could not begin, so there is nothing to sum up */
+        return command_fail(cmd, "%s", err.text);
     int code = summary_exit_code(status, &s.stats, r.signal);
     if (s.stats.end == WEIR_JOB_END_CLOSED)
         return code;
