@@ -10,8 +10,8 @@
 #include "outputs_testing.h"
 #include "torture.h"
 
-/* Instead of libc's: nothing crashes here, and hundreds of runs would wait for the disk. What a crash
- * leaves is the matter of outputs_crash_test.c. */
+/* Instead of libc's: nothing crashes here, and hundreds of runs would wait for the disk. What a
+ * crash leaves is the matter of outputs_crash_test.c. */
 int fsync(int fd)
 {
     (void)fd;
@@ -289,14 +289,15 @@ TEST(a_full_disk_loses_only_what_was_not_committed)
     REQUIRE(folder_begin());
     sigaction(SIGXFSZ, &ignore, NULL);
     REQUIRE(getrlimit(RLIMIT_FSIZE, &old) == 0);
-    for (int bytes = 3000; bytes <= 140000; bytes += 4567) { /* of rows or of the journal */
+    for (int bytes = 3000; bytes <= 50000; bytes += 2345) {
+        int step = bytes % 2 ? 50 : 1000; /* so that it is the journal or the rows */
         run_options run = options_of(WEIR_JOURNAL_RESTART);
         wi_outputs *outputs = begun(&run);
         REQUIRE(outputs);
         REQUIRE(setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)bytes, old.rlim_max}) == 0);
         weir_status status = WEIR_OK;
-        for (int n = 0; status == WEIR_OK && n < 4000; n += 50) {
-            status = run_items(&run, outputs, n, n + 50, &asked, &err);
+        for (int n = 0; status == WEIR_OK && n < 4000; n += step) {
+            status = run_items(&run, outputs, n, n + step, &asked, &err);
             if (status == WEIR_OK)
                 status = wi_outputs_commit(outputs, &err);
         }
