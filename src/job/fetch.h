@@ -16,6 +16,7 @@
 #include "http.h"
 #include "item.h"
 #include "kind.h"
+#include "rate_hint.h"
 #include "retry.h"
 #include "template.h"
 
@@ -67,6 +68,7 @@ typedef struct wi_fetch_item {
     /* the answer */
     int status;
     int64_t retry_after; /* -1: none */
+    wi_rate_hint hint;
     char location[160];  /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
