@@ -224,7 +224,6 @@ bool wi_hand_claim(wi_hand *hand, const void *asks, size_t len)
     case WI_COMMITTED_FAILED:
         portion->failed_before++;
         break;
-    case WI_COMMITTED_RETRY:
     case WI_COMMITTED_NOT:
         return false;
     }
