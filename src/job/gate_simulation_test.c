@@ -15,6 +15,8 @@ static void judge(const sim_scenario *scenario)
     int n = sim_spans(s, spans);
     for (int i = 0; i < n; i++) {
         sim_span *span = &spans[i];
+        if (span->to <= span->from)
+            continue;
         bool fine = span->state != SIM_UP ||
                     (span->used >= 0.9 && span->worst >= 0.9 && span->refused < 0.01);
         printf("# %-36s rounds %4d to %4d: %5.1f%% used, worst %5.1f%%, %.2f%% refused, %d asked\n",

@@ -52,7 +52,9 @@ typedef struct wi_limit {
     int64_t changed_at;
     double good;       /* the highest that was borne; 0: not known */
     double bad;        /* the lowest that was refused; 0: not known */
-    double credit;     /* refusals it may risk by trying a higher one */
+    bool charged;      /* the last refusals came of trying */
+    bool trying;       /* higher than that, to see */
+    double credit;     /* refusals that may be risked so */
 } wi_limit;
 
 /* fixed > 0: the limit is that, always. Else it is found, never above ceiling (>= 1). */

@@ -7,11 +7,11 @@
  * few make a rough measure: it is refined at each refusal until there are enough, and in between the
  * pace creeps upwards without further ado, should it be too low. A good measure is left alone until
  * there is credit, of which each answer brings 1/250 and each refusal takes 1; then the rate grows
- * by 1/32, 1/16 and so on, until a refusal measures it again. So a rate that was raised is found out
+ * by 1/16, 1/8 and so on, until a refusal measures it again. So a rate that was raised is found out
  * soon, and less than one in a hundred is ever refused for that.
  *
  * Where not even one at a time is borne and nothing is accepted that could be measured, the rate is
- * guessed at: half of what was tried, down to one in four seconds, and double with each answer.
+ * guessed at: half of what was tried, down to one a second, and double with each answer.
  */
 #include "pace.h"
 
@@ -22,13 +22,14 @@
 enum { FEW = 4, ROUGH = 32, ENOUGH = 64, OFTEN = 8 };
 
 static const double below = 0.97;
+static const double idle_part = 0.75;
 static const double without_measure = 0.7;
-static const double slowest_guess = 0.25;
-static const double first_step = 1.0 / 32;
+static const double slowest_guess = 1;
+static const double first_step = 1.0 / 16;
 static const double rough_step = 1.0 / 12;
 static const double boldest_step = 1.0 / 2;
 static const double credit_for_answer = 1.0 / 250;
-static const double least_credit = -16;
+static const double least_credit = -8;
 static const double burst_time = 0.01; /* s; smooth, yet no timer per request */
 
 bool wi_bucket_has(wi_bucket *b, int64_t now, int64_t *again)
@@ -91,6 +92,7 @@ static void grow(wi_pace *p, int64_t now)
     double by = p->basis ? p->step : 1;
     p->step = p->step * 2 < boldest_step ? p->step * 2 : boldest_step;
     set_rate(p, p->bucket.rate * (1 + by), now);
+    p->grown = true;
 }
 
 void wi_pace_accepted(wi_pace *p, int64_t now, int64_t began)
@@ -112,15 +114,27 @@ static void set_anchor(wi_pace *p, int64_t now)
 {
     p->anchor = p->last = now;
     p->accepted = 0;
+    p->held = 0;
 }
 
-/* At both the anchor and now it had nothing left: what it gave in between is what it gives. */
+void wi_pace_held(wi_pace *p, int64_t time)
+{
+    p->held += time;
+}
+
+/*
+ * At both the anchor and now it had nothing left: what it gave in between is what it gives. Unless it
+ * had us wait for longer than it takes to have all again that it ever gives at once; then that is too
+ * little, and without the wait it is too much.
+ */
 static void measure(wi_pace *p, int64_t now)
 {
-    double rate = (double)p->accepted * WI_SECOND / (double)(p->last - p->anchor) * below;
+    double time = (double)(p->last - p->anchor) - (double)p->held * idle_part;
+    double rate = (double)p->accepted * WI_SECOND / time * below;
     if (p->basis && rate > p->bucket.rate * below)
         rate = p->bucket.rate * below;
-    p->basis = p->accepted;
+    p->basis = p->held && p->accepted >= ROUGH ? ROUGH - 1 : p->accepted;
+    p->grown = false;
     p->step = p->basis < ROUGH ? rough_step : first_step;
     set_rate(p, rate, now);
     if (p->accepted >= ENOUGH)
@@ -129,13 +143,14 @@ static void measure(wi_pace *p, int64_t now)
 
 bool wi_pace_refused(wi_pace *p, int64_t now, int64_t began, bool alone)
 {
-    p->credit = p->credit - 1 > least_credit ? p->credit - 1 : least_credit;
+    if (p->grown)
+        p->credit = p->credit - 1 > least_credit ? p->credit - 1 : least_credit;
     if (p->anchor && began <= p->cut_at)
         return wi_pace_is_set(p);
     p->cut_at = now;
     if (!p->anchor) {
         set_anchor(p, now);
-    } else if (p->accepted >= FEW && p->last > p->anchor) {
+    } else if (p->accepted >= FEW && p->last - p->anchor > p->held) {
         measure(p, now);
     } else if (p->basis) {
         p->step = first_step;
