@@ -48,6 +48,7 @@ typedef struct sim_scenario {
     bool retry_after;
     bool hints;
     int64_t rounds;
+    int64_t settling; /* 0: twenty */
     sim_change changes[SIM_CHANGES]; /* the first with round 0 ends them */
 } sim_scenario;
 
@@ -337,6 +338,8 @@ static inline void sim_judge(const sim *s, sim_span *span)
     double each = sim_capacity(s->is, span->factor) * (double)s->is->service / WI_SECOND;
     int64_t window = each * SIM_SETTLING > 50 ? SIM_SETTLING : (int64_t)(50 / each) + 1;
     int64_t good = 0, refused = 0, recent = 0;
+    if (window < 2 * s->is->period / s->is->service)
+        window = 2 * s->is->period / s->is->service;
     span->worst = 1e9;
     for (int64_t i = span->from; i < span->to; i++) {
         good += s->rounds[i].good;
@@ -356,7 +359,8 @@ static inline void sim_judge(const sim *s, sim_span *span)
 static inline int sim_spans(const sim *s, sim_span spans[SIM_CHANGES + 1])
 {
     int n = 0;
-    sim_span span = {.from = SIM_SETTLING, .factor = 1};
+    int64_t settling = s->is->settling ? s->is->settling : SIM_SETTLING;
+    sim_span span = {.from = settling, .factor = 1};
     for (int i = 0; i <= SIM_CHANGES; i++) {
         const sim_change *change = i < SIM_CHANGES ? &s->is->changes[i] : NULL;
         bool last = !change || !change->round;
@@ -365,7 +369,7 @@ static inline int sim_spans(const sim *s, sim_span spans[SIM_CHANGES + 1])
         sim_judge(s, &spans[n++]);
         if (last)
             break;
-        span = (sim_span){.from = change->round + SIM_SETTLING,
+        span = (sim_span){.from = change->round + settling,
                           .factor = change->factor,
                           .state = change->state};
     }
@@ -421,7 +425,8 @@ static const sim_scenario sim_scenarios[] = {
      .rate = 100,
      .burst = 20,
      .retry_after = true,
-     .rounds = 1500},
+     .rounds = 1500,
+     .settling = 260},
     {.name = "429 above 200 in 2 s, RateLimit",
      .service = SIM_MS(100),
      .rate = 100,
@@ -432,7 +437,8 @@ static const sim_scenario sim_scenarios[] = {
      .service = SIM_MS(100),
      .rate = 100,
      .period = SIM_MS(3000),
-     .rounds = 600},
+     .rounds = 600,
+     .settling = 100},
     {.name = "latency grows with load", .service = SIM_MS(100), .thrash = 100, .rounds = 200},
     {.name = "brown-out to a third",
      .service = SIM_MS(100),

@@ -212,8 +212,10 @@ static void close_window(wi_limit *l)
 {
     double mean = l->window_sum / (double)l->window_count;
     bool first = !(l->base > 0);
-    if (first || mean < l->base)
+    bool rough = l->base_is_rough && l->window_bound && mean < cut_above * l->base;
+    if (first || rough || mean < l->base)
         l->base = mean;
+    l->base_is_rough = first;
     l->slow = mean >= grow_below * l->base;
     if (l->tried_from > 0) {
         end_trial(l, mean);

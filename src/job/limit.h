@@ -34,6 +34,7 @@ typedef struct wi_limit {
     bool answered;        /* the ramp is over */
     double step;          /* the next growth, as a part of the limit */
     double base;          /* ns; what an answer takes when no queue is ours; 0: not known */
+    bool base_is_rough;   /* of the very first answers, which are the quickest */
     int64_t halved_at;    /* overload of requests begun before is old news */
     int64_t window_start; /* of the answers to requests begun since: */
     int64_t window_count;
