@@ -56,6 +56,8 @@ typedef struct sim_request {
     wi_heap_node node;
     wi_list queue;
     int64_t begun;
+    int64_t hold;
+    wi_rate_hint hint;
     wi_signal signal;
     bool served; /* by a worker, now */
 } sim_request;
@@ -176,7 +178,24 @@ static inline void sim_serve_queue(sim *s)
         sim_serve(s, wi_container_of(wi_list_shift(&s->queue), sim_request, queue));
 }
 
-static inline bool sim_has_token(sim *s)
+/* What the server says of its limit: as it is when the request comes. */
+static inline void sim_tell(const sim *s, sim_request *r, bool refused)
+{
+    const sim_scenario *is = s->is;
+    int64_t left = is->period ? is->period - s->now % is->period : WI_SECOND;
+    left = (left + WI_SECOND - 1) / WI_SECOND * WI_SECOND; /* in whole seconds */
+    if (is->retry_after && refused)
+        r->hold = left;
+    if (is->hints)
+        r->hint = (wi_rate_hint){
+            .has_remaining = true,
+            .remaining = (int64_t)s->tokens,
+            .limit = (int64_t)(is->rate * (double)is->period / WI_SECOND),
+            .reset = left,
+        };
+}
+
+static inline bool sim_has_token(sim *s, sim_request *r)
 {
     double rate = s->is->rate * s->factor;
     int64_t period = s->is->period;
@@ -188,10 +207,10 @@ static inline bool sim_has_token(sim *s)
             s->tokens = s->is->burst;
     }
     s->tokens_at = s->now;
-    if (s->tokens < 1)
-        return false;
-    s->tokens -= 1;
-    return true;
+    bool has = s->tokens >= 1;
+    s->tokens -= has;
+    sim_tell(s, r, !has);
+    return has;
 }
 
 static inline void sim_take(sim *s, sim_request *r)
@@ -201,7 +220,7 @@ static inline void sim_take(sim *s, sim_request *r)
         sim_end_at(s, r, s->now + WI_MILLISECOND, WI_SIGNAL_GONE);
     else if (s->state == SIM_HANGS)
         sim_end_at(s, r, s->now + sim_timeout, WI_SIGNAL_SILENT);
-    else if (is->rate > 0 && !sim_has_token(s))
+    else if (is->rate > 0 && !sim_has_token(s, r))
         sim_end_at(s, r, s->now + sim_net, WI_SIGNAL_RATE);
     else if (is->at_once && (double)s->serving >= (double)is->at_once * s->factor)
         sim_end_at(s, r, s->now + sim_net, WI_SIGNAL_BUSY);
@@ -209,23 +228,6 @@ static inline void sim_take(sim *s, sim_request *r)
         wi_list_append(&s->queue, &r->queue);
     else
         sim_serve(s, r);
-}
-
-static inline void sim_hint(const sim *s, wi_leaving *leaving)
-{
-    const sim_scenario *is = s->is;
-    if (!(is->rate > 0))
-        return;
-    int64_t second = WI_SECOND;
-    int64_t left = is->period ? is->period - s->now % is->period : second;
-    left = (left + second - 1) / second * second; /* told in whole seconds */
-    if (is->retry_after && leaving->signal == WI_SIGNAL_RATE)
-        leaving->hold = left;
-    if (is->hints)
-        leaving->hint = (wi_rate_hint){.has_remaining = true,
-                                       .remaining = (int64_t)s->tokens,
-                                       .limit = (int64_t)(is->rate * (double)is->period / 1e9),
-                                       .reset = left};
 }
 
 /* What was being answered when a server goes away is never answered. */
@@ -266,8 +268,7 @@ static inline void sim_begin_all(sim *s)
         if (entry != WI_ENTRY_IN)
             break;
         sim_request *r = s->idle[--s->idle_len];
-        r->begun = s->now;
-        r->served = false;
+        *r = (sim_request){.begun = s->now};
         wi_list_init(&r->queue);
         s->in_flight++;
         sim_take(s, r);
@@ -284,8 +285,10 @@ static inline void sim_end_one(sim *s)
     s->serving -= r->served;
     if (r->served && s->state != SIM_UP)
         r->signal = WI_SIGNAL_GONE;
-    wi_leaving leaving = {.duration = s->now - r->begun, .signal = r->signal};
-    sim_hint(s, &leaving);
+    wi_leaving leaving = {.duration = s->now - r->begun,
+                          .signal = r->signal,
+                          .hold = r->hold,
+                          .hint = r->hint};
     s->in_flight--;
     sim_round *round = &s->rounds[sim_round_of(s)];
     round->good += r->signal == WI_SIGNAL_FINE;
@@ -438,7 +441,7 @@ static const sim_scenario sim_scenarios[] = {
      .rate = 100,
      .period = SIM_MS(3000),
      .rounds = 600,
-     .settling = 100},
+     .settling = 150},
     {.name = "latency grows with load", .service = SIM_MS(100), .thrash = 100, .rounds = 200},
     {.name = "brown-out to a third",
      .service = SIM_MS(100),

@@ -17,7 +17,8 @@ void wi_quota_hear(wi_quota *q, int64_t now, const wi_rate_hint *hint, int64_t i
         return; /* as a Retry-After that long */
     bool same = now < q->until && until <= q->until + WI_SECOND;
     q->limit = hint->limit;
-    q->left = same && q->left < left ? q->left : left; /* of what overtook each other, the less */
+    /* Of answers that overtook each other, the one that says less; the last one knows all. */
+    q->left = same && in_flight > 0 && q->left < left ? q->left : left;
     q->until = same && q->until < until ? q->until : until;
     if (!same)
         q->period = hint->reset;
