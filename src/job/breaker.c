@@ -4,8 +4,9 @@
  *
  * Twenty failures in a row are needed, or five if it had answered before and the connection itself
  * failed: a server that is restarted refuses everything for a while, and each refusal costs an item
- * one of its attempts. An origin that never answered is waited for only a third of the time: more
- * likely its name is wrong than that it is about to start.
+ * one of its attempts. An origin that never answered has three seconds before it is taken to be gone,
+ * in which a few items come to their own end as they would without all this, and is waited for only a
+ * third of the time: more likely its name is wrong than that it is about to start.
  */
 #include "breaker.h"
 
@@ -15,6 +16,7 @@
 #include "clock.h"
 #include "text.h"
 
+#define AT_LEAST (3 * WI_SECOND)
 #define FIRST_INTERVAL (250 * WI_MILLISECOND)
 #define LONGEST_WAITING (2 * WI_SECOND)
 #define LONGEST_OPEN (30 * WI_SECOND)
@@ -44,9 +46,11 @@ void wi_breaker_begin(wi_breaker *b, int64_t now)
     b->interval = b->interval * 2 < longest ? b->interval * 2 : longest;
 }
 
-static bool is_gone(const wi_breaker *b)
+static bool is_gone(const wi_breaker *b, int64_t now)
 {
-    return b->failures >= IN_A_ROW || (b->ever && b->refusals >= REFUSED_IN_A_ROW);
+    if (!b->ever)
+        return b->failures >= IN_A_ROW && now - b->since >= AT_LEAST;
+    return b->failures >= IN_A_ROW || b->refusals >= REFUSED_IN_A_ROW;
 }
 
 static void note(wi_breaker *b, int64_t now, wi_signal signal, const char *why)
@@ -88,7 +92,7 @@ bool wi_breaker_end(wi_breaker *b, int64_t now, wi_signal signal, const char *wh
     note(b, now, signal, why);
     if (b->state != WI_BREAKER_CLOSED)
         return lost_patience(b, now);
-    if (!is_gone(b))
+    if (!is_gone(b, now))
         return false;
     b->state = WI_BREAKER_WAITING;
     b->interval = FIRST_INTERVAL;

@@ -24,11 +24,12 @@
 
 #define LONGEST_WAIT ((int64_t)1 << 60)
 
-enum { FEW = 4, ROUGH = 32, ENOUGH = 64, OFTEN = 8 };
+enum { FEW = 4, ROUGH = 32, ENOUGH = 64, OFTEN = 8, MOST_FAILED = 3 };
 
 static const double below = 0.97;
 static const double nearly = 0.92;
 static const double about = 1.03;
+static const double clearly = 1.5;
 static const double a_little = 0.9;
 static const double a_lot = 0.7;
 static const double half = 0.5;
@@ -95,7 +96,7 @@ static bool may_grow(const wi_pace *p)
         return false;
     if (p->basis < ROUGH)
         return p->clean >= OFTEN;
-    return p->clean >= ROUGH && p->credit >= 1;
+    return p->clean >= ROUGH * (1 + p->failed) && p->credit >= 1;
 }
 
 static void grow(wi_pace *p, int64_t now)
@@ -111,6 +112,8 @@ static void grow(wi_pace *p, int64_t now)
     p->step = p->step * 2 < boldest_step ? p->step * 2 : boldest_step;
     set_rate(p, rate, now);
     p->grown = true;
+    if (rate > p->measured * clearly)
+        p->failed = 0;
 }
 
 static void set_anchor(wi_pace *p, int64_t when)
@@ -155,8 +158,10 @@ static void measure(wi_pace *p, int64_t now)
     }
     if (p->refused_at > 0 && rate > p->refused_at * below)
         rate = p->refused_at * below;
+    if (p->charged && rate < p->measured)
+        rate = p->measured; /* which was borne for so long that there was credit */
     p->step = p->basis < ROUGH ? rough_step : first_step;
-    p->grown = false;
+    p->grown = p->charged = false;
     set_rate(p, rate, now);
     p->measured = rate;
     if (p->accepted >= ENOUGH || p->held) {
@@ -194,8 +199,8 @@ static void slow_down(wi_pace *p, int64_t now, int64_t began, bool alone)
 
 bool wi_pace_refused(wi_pace *p, int64_t now, int64_t began, bool alone)
 {
-    p->charged = p->grown && p->basis >= ROUGH;
-    if (p->charged && p->credit - 1 > least_credit)
+    bool tried = p->grown && p->basis >= ROUGH;
+    if (tried && p->credit - 1 > least_credit)
         p->credit -= 1;
     if (p->anchor && began <= p->cut_at)
         return wi_pace_is_set(p);
@@ -207,6 +212,8 @@ bool wi_pace_refused(wi_pace *p, int64_t now, int64_t began, bool alone)
     if (!p->end) {
         p->end = began > p->anchor ? began : p->anchor + 1;
         p->refused_at = p->bucket.rate;
+        p->charged = tried;
+        p->failed = !tried ? 0 : p->failed < MOST_FAILED ? p->failed + 1 : MOST_FAILED;
     }
     slow_down(p, now, began, alone);
     return wi_pace_is_set(p);

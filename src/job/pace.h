@@ -45,6 +45,7 @@ typedef struct wi_pace {
     bool bound;         /* did the pace hold a request back since? */
     bool grown;         /* since it was measured */
     bool charged;       /* the last refusal came of that */
+    int failed;         /* so many in a row of such attempts */
     double step;
     double credit; /* refusals it may risk */
 } wi_pace;
