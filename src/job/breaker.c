@@ -60,7 +60,7 @@ static void note(wi_breaker *b, int64_t now, wi_signal signal, const char *why)
         b->since_wall = time(NULL);
         b->refusals = 0;
     }
-    b->refusals += signal == WI_SIGNAL_GONE;
+    b->refusals += signal > WI_SIGNAL_SILENT;
     if (why)
         wi_text_printable(b->why, sizeof b->why, why, strlen(why));
 }

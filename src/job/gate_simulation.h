@@ -47,6 +47,7 @@ typedef struct sim_scenario {
     double thrash;   /* answers take 1 + (n / thrash)^2 times as long with n at once; 0: they don't */
     bool retry_after;
     bool hints;
+    double noise; /* so many are refused (503) whatever the load */
     int64_t rounds;
     int64_t settling; /* 0: twenty */
     int64_t window;   /* in each of which it has to be in use; 0: twenty, or fifty answers */
@@ -218,11 +219,13 @@ static inline void sim_take(sim *s, sim_request *r)
 {
     const sim_scenario *is = s->is;
     if (s->state == SIM_REFUSES)
-        sim_end_at(s, r, s->now + WI_MILLISECOND, WI_SIGNAL_GONE);
+        sim_end_at(s, r, s->now + WI_MILLISECOND, WI_SIGNAL_REFUSED);
     else if (s->state == SIM_HANGS)
         sim_end_at(s, r, s->now + sim_timeout, WI_SIGNAL_SILENT);
     else if (is->rate > 0 && !sim_has_token(s, r))
         sim_end_at(s, r, s->now + sim_net, WI_SIGNAL_RATE);
+    else if (is->noise > 0 && wi_random_below(&s->random, 1000) < (int64_t)(is->noise * 1000))
+        sim_end_at(s, r, s->now + is->service, WI_SIGNAL_BUSY);
     else if (is->at_once && (double)s->serving >= (double)is->at_once * s->factor)
         sim_end_at(s, r, s->now + sim_net, WI_SIGNAL_BUSY);
     else if (is->workers && s->serving >= sim_workers(s))
@@ -431,7 +434,7 @@ static const sim_scenario sim_scenarios[] = {
      .retry_after = true,
      .rounds = 1500,
      .settling = 260,
-     .window = 200},
+     .window = 400},
     {.name = "429 above 200 in 2 s, RateLimit",
      .service = SIM_MS(100),
      .rate = 100,
@@ -443,8 +446,9 @@ static const sim_scenario sim_scenarios[] = {
      .rate = 100,
      .period = SIM_MS(3000),
      .rounds = 600,
-     .settling = 240,
-     .window = 60},
+     .settling = 120,
+     .window = 120},
+    {.name = "2% refused for no reason", .service = SIM_MS(100), .noise = 0.02, .rounds = 200},
     {.name = "latency grows with load", .service = SIM_MS(100), .thrash = 100, .rounds = 200},
     {.name = "brown-out to a third",
      .service = SIM_MS(100),

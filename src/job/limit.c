@@ -308,6 +308,8 @@ void wi_limit_end(wi_limit *l, int64_t now, int64_t latency, wi_signal signal)
     ramp(l, now);
     l->answered = true;
     int64_t began = now - latency;
+    if (signal == WI_SIGNAL_GONE)
+        return;
     if (signal != WI_SIGNAL_FINE) {
         overloaded(l, now, began, signal);
         return;

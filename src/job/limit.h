@@ -22,7 +22,9 @@ typedef enum wi_signal {
     WI_SIGNAL_BUSY,   /* too many at once (503) */
     WI_SIGNAL_LATE,   /* an answer began, but did not end in time */
     WI_SIGNAL_SILENT, /* none began in time */
-    WI_SIGNAL_GONE,   /* no connection came about, or it was cut before any answer */
+    WI_SIGNAL_REFUSED, /* no connection came about */
+    WI_SIGNAL_GONE,   /* there is no such name, or the connection was cut before any answer: no sign
+                         of too much */
 } wi_signal;
 
 typedef struct wi_limit {

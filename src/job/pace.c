@@ -16,7 +16,7 @@
  * wait, the measure is too high. The rate is looked for between the two.
  *
  * Where not even one at a time is borne and nothing is accepted that could be measured, the rate is
- * guessed at: half of what was tried, down to one a second, and double with each answer.
+ * guessed at: 0.7 of what was tried, down to one a second, and double with each answer.
  */
 #include "pace.h"
 
@@ -31,14 +31,13 @@ static const double nearly = 0.92;
 static const double about = 1.03;
 static const double clearly = 1.5;
 static const double a_little = 0.9;
-static const double a_lot = 0.7;
-static const double half = 0.5;
+static const double less = 0.7;
 static const double slowest_guess = 1;
 static const double first_step = 1.0 / 16;
 static const double rough_step = 1.0 / 12;
 static const double boldest_step = 1.0 / 2;
 static const double credit_for_answer = 1.0 / 200;
-static const double credit_for_wait = 1.0 / 6;
+static const double credit_for_wait = 1.0 / 3;
 static const double least_credit = -8;
 static const double burst_time = 0.01; /* s; smooth, yet no timer per request */
 
@@ -145,7 +144,8 @@ static void measure(wi_pace *p, int64_t now)
     }
     double rate = (double)p->accepted * WI_SECOND / (double)time * below;
     bool had_more = p->basis >= ROUGH;
-    p->basis = p->accepted;
+    bool guessed = !p->basis && wi_pace_is_set(p);
+    p->basis = guessed && p->accepted >= ROUGH ? ROUGH - 1 : p->accepted;
     p->high = 0;
     if (p->held && p->held < time)
         p->high = (double)p->accepted * WI_SECOND / (double)(time - p->held);
@@ -158,13 +158,15 @@ static void measure(wi_pace *p, int64_t now)
     }
     if (p->refused_at > 0 && rate > p->refused_at * below)
         rate = p->refused_at * below;
-    if (p->charged && rate < p->measured)
-        rate = p->measured; /* which was borne for so long that there was credit */
+    if (p->charged && rate < p->measured) { /* which was borne for so long that there was credit */
+        rate = p->measured;
+        p->basis = ROUGH;
+    }
     p->step = p->basis < ROUGH ? rough_step : first_step;
     p->grown = p->charged = false;
     set_rate(p, rate, now);
     p->measured = rate;
-    if (p->accepted >= ENOUGH || p->held) {
+    if ((p->accepted >= ENOUGH && !guessed) || p->held) {
         set_anchor(p, end);
     } else {
         p->held += p->held_after;
@@ -185,15 +187,15 @@ void wi_pace_accepted(wi_pace *p, int64_t now, int64_t began)
         grow(p, now);
 }
 
-static void slow_down(wi_pace *p, int64_t now, int64_t began, bool alone)
+static void slow_down(wi_pace *p, int64_t now, int64_t began, bool alone, bool again)
 {
-    if (p->grown && p->basis >= ROUGH && p->measured * a_little < p->bucket.rate) {
+    if (!again && p->grown && p->basis >= ROUGH && p->measured * a_little < p->bucket.rate) {
         set_rate(p, p->measured * a_little, now); /* what was tried is undone */
     } else if (wi_pace_is_set(p)) {
-        double rate = p->bucket.rate * (p->basis >= ROUGH ? a_little : p->basis ? a_lot : half);
+        double rate = p->bucket.rate * (again || !p->basis ? less : a_little);
         set_rate(p, rate > slowest_guess || p->basis ? rate : slowest_guess, now);
     } else if (alone) {
-        set_rate(p, half * WI_SECOND / (double)(now - began + 1), now);
+        set_rate(p, less * WI_SECOND / (double)(now - began + 1), now);
     }
 }
 
@@ -209,12 +211,13 @@ bool wi_pace_refused(wi_pace *p, int64_t now, int64_t began, bool alone)
         set_anchor(p, began);
         return false;
     }
-    if (!p->end) {
+    bool again = p->end;
+    if (!again) {
         p->end = began > p->anchor ? began : p->anchor + 1;
         p->refused_at = p->bucket.rate;
         p->charged = tried;
         p->failed = !tried ? 0 : p->failed < MOST_FAILED ? p->failed + 1 : MOST_FAILED;
     }
-    slow_down(p, now, began, alone);
+    slow_down(p, now, began, alone, again);
     return wi_pace_is_set(p);
 }
