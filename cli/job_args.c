@@ -36,6 +36,7 @@ int job_args_complete(const command *cmd, job_args *args)
 {
     weir_job_options *o = &args->options;
     o->retries = args->retries ? args->retries : -1;
+    o->breaker = args->breaker ? args->breaker : -1;
     if (args->fail_fast)
         o->halt_after = 1;
     o->input_format = args->input_format ? job_input_formats[args->input_format] : NULL;

@@ -345,6 +345,7 @@ static wi_signal signal_of(const wi_http_result *result)
     case WEIR_TIMEDOUT:
         return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
     case WEIR_CONNECT:
+        return WI_SIGNAL_REFUSED;
     case WEIR_RESOLVE:
         return WI_SIGNAL_GONE;
     case WEIR_RESET:
