@@ -58,6 +58,8 @@ weir_status run_job(run *r, weir_job *job, weir_error *err)
     weir_job_stats stats;
     signals_take();
     weir_status status = weir_job_start(job, err);
+    if (status != WEIR_OK) /* what had begun by then comes to its end */
+        weir_job_wait(job, -1, NULL);
     while (status == WEIR_OK) {
         status = weir_job_wait(job, LOOK_UP_EVERY, err);
         if (status != WEIR_TIMEDOUT || done)
