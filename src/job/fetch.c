@@ -140,6 +140,15 @@ static weir_status make_body(const wi_fetch *fetch, wi_fetch_item *f, const wi_s
     return status;
 }
 
+wi_scope wi_fetch_scope(const wi_fetch_item *f)
+{
+    return (wi_scope){.batch = f->item.batch,
+                      .row = f->item.row,
+                      .number = f->item.number + 1,
+                      .url = f->template_,
+                      .choice = f->choice};
+}
+
 weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf *origin,
                              weir_error *err)
 {
@@ -153,11 +162,7 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
     while (f->choice >= wi_template_count(fetch->urls[i]))
         f->choice -= wi_template_count(fetch->urls[i++]);
     f->template_ = fetch->urls[i];
-    wi_scope scope = {.batch = item->batch,
-                      .row = item->row,
-                      .number = item->number + 1,
-                      .url = f->template_,
-                      .choice = f->choice};
+    wi_scope scope = wi_fetch_scope(f);
     weir_status status = make_url(f, &scope, origin, err);
     if (status == WEIR_OK && !fetch->headers_constant)
         status = make_headers(fetch, &scope, &f->headers, err);
@@ -429,6 +434,24 @@ static void release(wi_item *item)
     wi_buf_fini(&f->lines);
 }
 
+/* Headers are not among it: what they get from the input are cells, and the rest is for all items.
+ */
+static void asks(const void *job, const wi_item *item, wi_buf *out)
+{
+    const wi_fetch *fetch = job;
+    const wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
+    wi_buf_append(out, f->method, strlen(f->method) + 1);
+    wi_buf_append(out, f->url, strlen(f->url) + 1);
+    if (fetch->has_body) {
+        const wi_buf *constant = &fetch->body_constant;
+        const size_t len = f->body ? f->body_len : constant->len;
+        wi_buf_append(out, &len, sizeof len);
+        wi_buf_append(out, f->body ? f->body : constant->data, len);
+    }
+    if (fetch->save)
+        wi_fetch_put_path(fetch, f, out, NULL);
+}
+
 static void describe(const wi_item *item, wi_buf *out)
 {
     const wi_fetch_item *f = wi_container_of(item, const wi_fetch_item, item);
@@ -489,7 +512,9 @@ const wi_kind wi_fetch_kind = {
     .cancel = cancel,
     .resume = resume,
     .emit = wi_fetch_emit,
+    .asks = asks,
     .save = wi_fetch_save,
+    .sync = wi_fetch_sync,
     .release = release,
     .describe = describe,
     .free = wi_fetch_free,

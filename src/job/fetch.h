@@ -89,6 +89,9 @@ static inline const char *wi_fetch_shown(const wi_fetch_item *f)
 weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf *origin,
                              weir_error *err);
 
+/* What its templates are expanded with. */
+wi_scope wi_fetch_scope(const wi_fetch_item *f);
+
 void wi_fetch_free(void *job);
 
 /* ---- fetch_row.c ---- */
@@ -99,6 +102,11 @@ bool wi_fetch_classify(wi_fetch_item *f);
 size_t wi_fetch_columns(const void *job, const char *const **names);
 size_t wi_fetch_optional_columns(const void *job, const char *const **names);
 void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first);
+
+/* Appends where its body is saved, as it stands in the row. */
+weir_status wi_fetch_put_path(const wi_fetch *fetch, const wi_fetch_item *f, wi_buf *out,
+                              weir_error *err);
 weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err);
+weir_status wi_fetch_sync(const void *job, weir_error *err);
 
 #endif

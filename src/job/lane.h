@@ -40,6 +40,7 @@ typedef struct wi_lane_shared {
     wi_gate *gate;
     wi_budget *budget;
     wi_collector *collector;
+    wi_outputs *outputs;
     wi_schema *fixed_schema; /* CSV output: no other columns have a place; else NULL */
     bool ordered;
     int64_t retries;
