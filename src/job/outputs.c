@@ -1,6 +1,7 @@
 /* outputs.c: see outputs.h. */
 #include "outputs.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,16 +134,15 @@ void wi_outputs_keep(wi_outputs *outputs, void (*say)(void *arg, const char *tex
     for (size_t i = 0; i < outputs->len; i++) {
         weir_error err;
         char *kept = NULL;
-        char *text = NULL;
-        int len = 0;
-        if (wi_sink_keep(outputs->sinks[i], &kept, &err) != WEIR_OK)
-            len = asprintf(&text, "%s written so far could not be kept: %s", names[i], err.text);
+        char text[PATH_MAX + 128]; /* memory may be what the run lacks */
+        weir_status status = wi_sink_keep(outputs->sinks[i], &kept, &err);
+        if (status != WEIR_OK)
+            snprintf(text, sizeof text, "%s written so far could not be kept: %s", names[i],
+                     err.text);
         else if (kept)
-            len = asprintf(&text, "%s written so far are in %s", names[i], kept);
-        if (text && len > 0)
+            snprintf(text, sizeof text, "%s written so far are in %s", names[i], kept);
+        if (status != WEIR_OK || kept)
             say(arg, text);
-        if (len >= 0)
-            free(text);
         free(kept);
     }
 }
