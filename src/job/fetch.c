@@ -199,6 +199,7 @@ static void on_begin(void *arg, int http_status)
     f->status = http_status;
     f->retry_after[0] = '\0';
     f->date = 0;
+    f->hint = (wi_rate_hint){0};
     f->says_json = false;
     f->says_nothing = true;
     f->location[0] = '\0';
@@ -246,6 +247,9 @@ static void on_header(void *arg, const char *name, size_t name_len, const char *
         snprintf(f->retry_after, sizeof f->retry_after, "%.*s", (int)value_len, value);
     } else if (wi_text_equal_nocase(name, name_len, "date")) {
         f->date = wi_retry_date(value, value_len, time(NULL));
+    } else if (wi_rate_hint_header(&f->hint, name, name_len, value, value_len,
+                                   f->date ? f->date : time(NULL))) {
+        return;
     } else if (wi_text_equal_nocase(name, name_len, "location")) {
         /* A server may repeat a secret that the URL's query holds. */
         size_t shown = f->shown ? length_before(value, value_len, "?#") : value_len;
@@ -322,14 +326,35 @@ static void judge_status(wi_fetch_item *f, wi_attempt *attempt)
              f->location);
     wi_item_set_failure(&f->item, reason, redirect ? error : NULL);
     attempt->may_retry = wi_retry_set_has_http(&fetch->retry_on, f->status) && !fetch->once;
-    attempt->overload = f->status == 429 || f->status == 503;
-    if (attempt->overload)
+    attempt->signal = f->status == 429   ? WI_SIGNAL_RATE
+                      : f->status == 503 ? WI_SIGNAL_BUSY
+                                         : WI_SIGNAL_FINE;
+    if (attempt->signal != WI_SIGNAL_FINE)
         attempt->retry_after =
             wi_retry_after(f->retry_after, strlen(f->retry_after), f->date ? f->date : time(NULL));
     if (attempt->retry_after > 0) {
         snprintf(error, sizeof error, "%s, retry after %lld s", reason,
                  (long long)((attempt->retry_after + WI_SECOND - 1) / WI_SECOND));
         wi_item_set_failure(&f->item, reason, error);
+    }
+}
+
+/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that
+ * there is. */
+static wi_signal signal_of(const wi_http_result *result)
+{
+    bool answered = result->http_status != 0;
+    switch (result->status) {
+    case WEIR_TIMEDOUT:
+        return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
+    case WEIR_CONNECT:
+    case WEIR_RESOLVE:
+        return WI_SIGNAL_GONE;
+    case WEIR_RESET:
+    case WEIR_TRUNCATED:
+        return answered ? WI_SIGNAL_FINE : WI_SIGNAL_GONE;
+    default:
+        return WI_SIGNAL_FINE;
     }
 }
 
@@ -350,7 +375,7 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
     /* What is not known to have been sent may be sent again, whatever the method. */
     attempt->may_retry =
         wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
-    attempt->overload = result->status == WEIR_TIMEDOUT || result->status == WEIR_CONNECT;
+    attempt->signal = signal_of(result);
     f->status = result->http_status;
     forget_body(f);
 }
@@ -361,6 +386,7 @@ static void on_done(void *arg, const wi_http_result *result)
     wi_attempt attempt = {
         .cancelled = result->status == WEIR_CANCELLED,
         .retry_after = -1,
+        .hint = f->hint,
         .duration = result->duration,
     };
     f->exchange = NULL;
@@ -400,6 +426,7 @@ static void start(void *state, wi_item *item)
         request.body = "";
     forget_content(f);
     f->status = 0;
+    f->hint = (wi_rate_hint){0};
     weir_status status = wi_http_start(lane->http, &request, f, &f->exchange, &err);
     if (status != WEIR_OK) {
         wi_attempt attempt = {.retry_after = -1};

@@ -16,6 +16,7 @@
 #include "http.h"
 #include "item.h"
 #include "kind.h"
+#include "rate_hint.h"
 #include "retry.h"
 #include "template.h"
 
@@ -68,7 +69,8 @@ typedef struct wi_fetch_item {
     int status;
     char retry_after[48]; /* the header as it came, */
     time_t date;          /* and the server's clock at that time; 0: it does not tell */
-    char location[160];   /* where a redirect leads that is not followed; printable */
+    wi_rate_hint hint;
+    char location[160]; /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
     bool whole;        /* it came to its end: content is its body, not a part of it */

@@ -51,6 +51,7 @@ typedef struct wi_item {
     wi_outcome outcome;
     wi_key key;      /* of what it asks, if a journal is kept */
     int attempts;    /* begun */
+    int excused;     /* of them, those that failed because the origin was gone */
     bool paused;     /* running, but told to wait for memory */
     int64_t waited;  /* ns, over all attempts that ended */
     int64_t charged; /* bytes it counts for in the budget */

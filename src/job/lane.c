@@ -15,7 +15,7 @@
 
 enum {
     READY_WANTED = 32,     /* prepared items to have at hand */
-    READY_ACROSS = 1024,   /* looked at to find one for an origin that is not held back */
+    READY_ACROSS = 16384,  /* looked at to find one for an origin that is not held back */
     OUTBOX_ITEMS = 256,    /* handed to the collector together, */
     OUTBOX_BYTES = 1 << 20 /* or so many bytes, */
 };
@@ -350,6 +350,18 @@ static bool is_stopping(const wi_lane *lane)
     return atomic_load_explicit(lane->shared.stopping, memory_order_relaxed) > lane->stopped_at;
 }
 
+/* Its origin is gone. */
+static void fail_unasked(wi_lane *lane, wi_item *item)
+{
+    char why[400];
+    char error[448];
+    wi_gate_describe(lane->shared.gate, item->origin, why, sizeof why);
+    snprintf(error, sizeof error, "the server is gone: %s", why);
+    wi_item_set_failure(item, "the server is gone", error);
+    lane->ready_len--;
+    item_done(lane, item, WI_OUTCOME_FAILED);
+}
+
 /* Starts what the gate lets through from one queue; *again: when to come back. */
 static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
 {
@@ -360,12 +372,17 @@ static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
         if (tight && !is_awaited(lane, item))
             break;
         int64_t when = WI_FOREVER;
-        if (!wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when)) {
+        wi_entry entry =
+            wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when);
+        if (entry == WI_ENTRY_LATER) {
             if (when < *again)
                 *again = when;
             break;
         }
-        start(lane, item);
+        if (entry == WI_ENTRY_IN)
+            start(lane, item);
+        else
+            fail_unasked(lane, item);
         started++;
     }
     if (wi_list_empty(&q->items))
@@ -512,7 +529,8 @@ bool wi_lane_may_grow(wi_lane *lane, wi_item *item, size_t bytes)
 
 static bool wants_retry(wi_lane *lane, const wi_item *item, const wi_attempt *attempt)
 {
-    if (!attempt->may_retry || item->attempts > lane->shared.retries || lane->stopped_at)
+    if (!attempt->may_retry || item->attempts - item->excused > lane->shared.retries ||
+        lane->stopped_at)
         return false;
     if (attempt->retry_after > lane->shared.retry_after_max)
         return false;
@@ -525,14 +543,33 @@ static bool wants_retry(wi_lane *lane, const wi_item *item, const wi_attempt *at
 
 static void wait_for_retry(wi_lane *lane, wi_item *item, int64_t retry_after)
 {
-    int64_t delay = wi_retry_backoff(&lane->random, item->attempts, lane->shared.retry_delay,
-                                     lane->shared.retry_max_delay);
+    int64_t delay = wi_retry_backoff(&lane->random, item->attempts - item->excused,
+                                     lane->shared.retry_delay, lane->shared.retry_max_delay);
     if (delay < retry_after)
         delay = retry_after;
     item->state = WI_ITEM_WAITING;
     wi_list_append(&lane->waiting, &item->node);
     add(&lane->numbers.waiting, 1);
     wi_timer_set(&item->timer, wi_loop_now(lane->loop) + delay);
+}
+
+static bool leave_gate(wi_lane *lane, const wi_item *item, const wi_attempt *attempt)
+{
+    const wi_leaving leaving = {
+        .duration = attempt->duration,
+        .signal = attempt->signal,
+        .why = attempt->signal >= WI_SIGNAL_SILENT ? wi_item_error(item) : NULL,
+        .hold = attempt->retry_after <= lane->shared.retry_after_max ? attempt->retry_after : 0,
+        .hint = attempt->hint,
+    };
+    return wi_gate_leave(lane->shared.gate, item->origin, lane->index, wi_loop_now(lane->loop),
+                         &leaving);
+}
+
+/* Not the item's fault: it waits at the gate, and this attempt is none of those it has. */
+static bool may_excuse(const wi_lane *lane, const wi_attempt *attempt)
+{
+    return attempt->may_retry && lane->shared.retries > 0 && !lane->stopped_at;
 }
 
 bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attempt)
@@ -549,13 +586,13 @@ bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attem
         wi_gate_leave_quietly(gate, item->origin, lane->index);
         item_done(lane, item, WI_OUTCOME_CANCELLED);
     } else {
-        int64_t hold =
-            attempt->retry_after <= lane->shared.retry_after_max ? attempt->retry_after : 0;
         wi_histogram_add(&lane->durations, attempt->duration);
-        wi_gate_leave(gate, item->origin, lane->index, wi_loop_now(lane->loop), attempt->duration,
-                      attempt->overload, hold);
-        retry = !attempt->ok && wants_retry(lane, item, attempt);
-        if (retry)
+        bool excused = leave_gate(lane, item, attempt) && may_excuse(lane, attempt);
+        item->excused += excused;
+        retry = excused || (!attempt->ok && wants_retry(lane, item, attempt));
+        if (excused)
+            make_ready(lane, item);
+        else if (retry)
             wait_for_retry(lane, item, attempt->retry_after);
         else
             item_done(lane, item, attempt->ok ? WI_OUTCOME_OK : WI_OUTCOME_FAILED);
