@@ -75,12 +75,11 @@ def test_interruptions_at_random(undisturbed, faults, tmp_path):
         shutil.rmtree(tmp_path / "learn")
 
 
-def test_standard_output_fails(weir, mock, faults, tmp_path):
+def test_standard_output_fails(weir, faults):
     """There is nothing to keep then, but the reason is said."""
-    scene = scenes(weir, mock().url)["exec"]
-    command = [word for word in scene.command(errors=False) if word not in ("-o", scene.output)]
+    command = ["exec", "echo", "{}", ":::", "a", "b"]
     for rule, text in [("write:1:ENOSPC:fd1", "No space left"), ("write:1:EIO:fd1", "Input/output")]:
-        done = weir(*command, env=faults(rule).env, input=scene.input)
+        done = weir(*command, env=faults(rule).env)
         assert done.returncode == 2 and "standard output" in done.log and text in done.log
         assert done.stdout == b""
 
