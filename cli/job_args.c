@@ -100,7 +100,7 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
         return code;
     r.quiet = args->quiet && code == 0; /* but where the rows are must be known */
     run_notes(&r, job);
-    if (!r.quiet)
+    if (!r.quiet && s.stats.phase != WEIR_JOB_READY)
         summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
     if (status != WEIR_OK)
         command_fail(cmd, "%s", err.text);
