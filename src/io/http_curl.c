@@ -85,8 +85,6 @@ static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options
         curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
         curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)o->max_redirects);
         curl->easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-        /* for where a redirect leads to; the first connection is timed by us, which costs less */
-        curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(o->connect_timeout));
     }
 }
 
@@ -108,6 +106,21 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     set_credentials(curl, easy, &http->options);
     set_transport(curl, easy, &http->options);
     exchange->plain_get = true;
+}
+
+/*
+ * A first connection is timed by us, which costs less. But libcurl has to know how long there is
+ * where it may make more of them: where redirects are followed, and where a name may have several
+ * addresses of which the first is dead, so that it goes on to the next in time.
+ */
+static void set_connect_timeout(wi_http *http, wi_http_exchange *exchange, const char *url)
+{
+    bool named = http->options.follow || wi_http_names_has_name(url);
+    if (named == exchange->named)
+        return;
+    exchange->named = named;
+    http->curl->easy_setopt(exchange->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                            named ? milliseconds(http->options.connect_timeout) : 0L);
 }
 
 /* Multiplexing is for TLS, where the server says in the handshake whether it can. */
@@ -136,6 +149,7 @@ static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *
     if (!plain || len != exchange->origin_len || memcmp(exchange->origin, url, len) != 0) {
         exchange->origin_len = plain && len <= WI_HTTP_MAX_ORIGIN ? len : 0;
         memcpy(exchange->origin, url, exchange->origin_len);
+        set_connect_timeout(http, exchange, url);
         return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
     }
     char path[2048];
@@ -231,6 +245,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->arg = arg;
     exchange->url = request->url;
     exchange->once = request->once;
+    exchange->fresh = request->fresh;
     exchange->sent = false;
     exchange->resume = false;
     exchange->aborted = false;
@@ -246,6 +261,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
     exchange->connect_at =
         http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
+    exchange->knock_at = WI_FOREVER;
     wi_exchange_arm(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);

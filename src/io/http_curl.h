@@ -76,6 +76,7 @@ struct wi_http_exchange {
     int64_t paused_at;  /* 0: it runs */
     int64_t timeout_at; /* 0: never */
     int64_t connect_at; /* unless the request is sent by then; WI_FOREVER: never */
+    int64_t knock_at;   /* until then, libcurl is asked whether to go on to the next address */
     weir_status ends_with;
     wi_http_name *asks;
     struct curl_slist *forget_name;
@@ -86,6 +87,8 @@ struct wi_http_exchange {
     bool resume;
     bool aborted;
     bool once;
+    bool fresh;
+    bool named; /* its URL has a name, which may have several addresses */
     bool sent;
     bool worn; /* libcurl counts the dead connections of a handle's life, and gives up at six */
     long redirects_sent;
@@ -138,6 +141,9 @@ void wi_exchange_on_timeout(wi_timer *timer);
 
 /* Sees to it that on_timeout is called in time. */
 void wi_exchange_arm(wi_http_exchange *exchange);
+
+/* A socket was opened, to make a connection. */
+void wi_exchange_connects(wi_http_exchange *exchange);
 void wi_exchange_on_attend(wi_defer *defer);
 
 /* ---- http_content.c ---- */

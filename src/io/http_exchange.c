@@ -228,6 +228,24 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     http->events.done(arg, &result);
 }
 
+static void say_no_connection(wi_http_exchange *exchange)
+{
+    snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
+             (double)exchange->http->options.connect_timeout / WI_SECOND);
+}
+
+/* libcurl says where to, and after how many milliseconds, but not whether it was refused, or
+ * whether there is no way there: "Failed to connect to HOST port N after N ms: ...". */
+static void say_why_not_connected(wi_http_exchange *exchange)
+{
+    long error = 0;
+    exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &error);
+    char *after = strstr(exchange->text, " after ");
+    const char *why = error ? strerrordesc_np((int)error) : NULL;
+    if (after && why)
+        snprintf(after, sizeof exchange->text - (size_t)(after - exchange->text), ": %s", why);
+}
+
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
 {
     if (exchange->state != EXCHANGE_ACTIVE)
@@ -248,6 +266,10 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         status = exchange->socket_errno == ENOMEM ? WEIR_NOMEM : status;
         snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
                  strerrordesc_np(exchange->socket_errno));
+    } else if (code == CURLE_COULDNT_CONNECT) {
+        say_why_not_connected(exchange);
+    } else if (code == CURLE_OPERATION_TIMEDOUT && !exchange->sent) {
+        say_no_connection(exchange);
     } else if (exchange->aborted) {
         status = WEIR_TOOLARGE;
         exchange->text[0] = '\0'; /* libcurl only knows that it could not write */
@@ -311,9 +333,38 @@ static int64_t deadline_of(const wi_http_exchange *exchange)
 void wi_exchange_arm(wi_http_exchange *exchange)
 {
     int64_t at = deadline_of(exchange);
+    if (!exchange->sent && exchange->knock_at < at)
+        at = exchange->knock_at;
     if (at != WI_FOREVER &&
         (!wi_timer_is_set(&exchange->timeout) || exchange->timeout.node.key > at))
         wi_timer_set(&exchange->timeout, at);
+}
+
+/*
+ * libcurl gives the first of a name's addresses half of the time there is to connect, and so on.
+ * Its own timer for that may come a moment too early to count, and is not set again; nor does it
+ * come back to begin with the next one (7.88.1). So as long as there is no connection it is made to
+ * look now and then, which is what the end of a pause does.
+ */
+enum { KNOCKS = 16 };
+
+void wi_exchange_connects(wi_http_exchange *exchange)
+{
+    int64_t limit = exchange->http->options.connect_timeout;
+    if (!exchange->named || limit <= 0)
+        return;
+    exchange->knock_at = wi_loop_now(exchange->http->loop) + limit / KNOCKS + WI_MILLISECOND;
+    wi_exchange_arm(exchange);
+}
+
+static void knock(wi_http_exchange *exchange, int64_t now)
+{
+    if (exchange->sent || exchange->knock_at > now || exchange->state != EXCHANGE_ACTIVE)
+        return;
+    exchange->knock_at = now + exchange->http->options.connect_timeout / KNOCKS + WI_MILLISECOND;
+    const wi_curl *curl = exchange->http->curl;
+    curl->easy_pause(exchange->easy, CURLPAUSE_SEND);
+    curl->easy_pause(exchange->easy, CURLPAUSE_CONT);
 }
 
 void wi_exchange_on_timeout(wi_timer *timer)
@@ -323,13 +374,13 @@ void wi_exchange_on_timeout(wi_timer *timer)
         return;
     int64_t at = deadline_of(exchange);
     if (at > wi_loop_now(timer->loop)) {
+        knock(exchange, wi_loop_now(timer->loop));
         wi_exchange_arm(exchange);
         return;
     }
     end_early(exchange, WEIR_TIMEDOUT);
     if (at == exchange->connect_at)
-        snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
-                 (double)exchange->http->options.connect_timeout / WI_SECOND);
+        say_no_connection(exchange);
 }
 
 void wi_http_resume(wi_http_exchange *exchange)
@@ -388,7 +439,8 @@ static void enter(wi_http_exchange *exchange)
         wi_list_append(&name->waiting, &exchange->node);
         return;
     }
-    curl->easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT, turn == WI_HTTP_NAME_ASK ? 1L : 0L);
+    curl->easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT,
+                      turn == WI_HTTP_NAME_ASK || exchange->fresh ? 1L : 0L);
     if (turn == WI_HTTP_NAME_ASK)
         ask_name(exchange, name);
     exchange->state = EXCHANGE_ACTIVE;

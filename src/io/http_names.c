@@ -84,6 +84,12 @@ void wi_http_names_answered(wi_http_name *name, bool known, int64_t now)
     name->fresh_until = known ? now + REFRESH : 0;
 }
 
+bool wi_http_names_has_name(const char *url)
+{
+    authority a = authority_of(url);
+    return !is_address(&a);
+}
+
 bool wi_http_names_host_port(const char *url, char *dst, size_t size)
 {
     authority a = authority_of(url);

@@ -42,6 +42,9 @@ wi_http_name_turn wi_http_names_enter(wi_http_names *names, const char *url, int
 /* The one who asked knows now (or will never know): those in name->waiting may go on. */
 void wi_http_names_answered(wi_http_name *name, bool known, int64_t now);
 
+/* Is a URL's host a name, rather than an address? */
+bool wi_http_names_has_name(const char *url);
+
 /* The host and port of a URL, "host:port", for CURLOPT_RESOLVE; false if it does not fit. */
 bool wi_http_names_host_port(const char *url, char *dst, size_t size);
 

@@ -55,6 +55,9 @@ TEST(addresses_are_known)
     wi_http_names_init(&names);
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
         EXPECT_INT(enter(urls[i], 0, &name), WI_HTTP_NAME_KNOWN);
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
+        EXPECT(!wi_http_names_has_name(urls[i]));
+    EXPECT(wi_http_names_has_name("http://a:1@example.org:80/1.2.3.4"));
 }
 
 /* Many more names than slots: each asks, or goes on by itself; none waits for another name. */

@@ -92,6 +92,7 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
         return CURL_SOCKET_BAD;
     }
     sock->ours = true;
+    wi_exchange_connects(exchange);
     return fd;
 }
 
