@@ -63,11 +63,11 @@ static long milliseconds(int64_t span)
     return span > 0 ? (long)((span + WI_MILLISECOND - 1) / WI_MILLISECOND) : 0;
 }
 
-static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options *o)
+static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options *o, bool proxied)
 {
     if (o->proxy) {
         curl->easy_setopt(easy, CURLOPT_PROXY, o->proxy);
-    } else if (!proxy_in_environment()) { /* or it is looked up there for every request */
+    } else if (!proxied) { /* or it is looked up there for every request */
         curl->easy_setopt(easy, CURLOPT_PROXY, "");
         curl->easy_setopt(easy, CURLOPT_NOPROXY, "*");
     }
@@ -104,7 +104,7 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wi_exchange_listen(exchange);
     set_credentials(curl, easy, &http->options);
-    set_transport(curl, easy, &http->options);
+    set_transport(curl, easy, &http->options, http->proxied);
     exchange->plain_get = true;
 }
 
@@ -261,7 +261,8 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
     exchange->connect_at =
         http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
-    exchange->knock_at = WI_FOREVER;
+    exchange->knock_at = exchange->recall_at = WI_FOREVER;
+    exchange->recall = exchange->recalled = false;
     wi_exchange_arm(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);
@@ -315,6 +316,7 @@ weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_
     http->loop = loop;
     http->curl = curl;
     http->events = *events;
+    http->proxied = options->proxy || proxy_in_environment();
     wi_list_init(&http->shards);
     wi_list_init(&http->open);
     wi_list_init(&http->idle);

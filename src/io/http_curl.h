@@ -76,10 +76,13 @@ struct wi_http_exchange {
     int64_t paused_at;  /* 0: it runs */
     int64_t timeout_at; /* 0: never */
     int64_t connect_at; /* unless the request is sent by then; WI_FOREVER: never */
+    int64_t recall_at;  /* unless the name has been looked up by then; WI_FOREVER: never */
     int64_t knock_at;   /* until then, libcurl is asked whether to go on to the next address */
     weir_status ends_with;
     wi_http_name *asks;
-    struct curl_slist *forget_name;
+    struct curl_slist *resolve; /* what libcurl is to forget of the name, or to know of it */
+    bool recall;                /* it is time to use the address remembered, */
+    bool recalled;              /* and that was done */
     size_t header_bytes;
     int http_status;
     int socket_errno; /* why no socket could be had; 0: one was */
@@ -104,6 +107,7 @@ struct wi_http_exchange {
 
 struct wi_http {
     wi_loop *loop;
+    bool proxied; /* names are the proxy's to look up */
     const wi_curl *curl;
     CURLSH *share;
     wi_http_events events;

@@ -93,6 +93,13 @@ class Host:
         path = pathlib.Path("/proc/sys/net", name)
         self.inside(lambda: path.write_text(str(value)))
 
+    def timers(self):
+        """What the kernel will do next for each TCP connection made from here."""
+        table = self.inside(pathlib.Path("/proc/thread-self/net/tcp").read_text)
+        kinds = {"00": None, "01": "send again", "02": "keepalive"}
+        rows = [line.split() for line in table.splitlines()[1:]]
+        return [kinds.get(row[5].partition(":")[0]) for row in rows if row[3] == "01"]
+
     def tun(self, address, peer):
         """A TUN device: what is sent to the peer is read from the descriptor returned."""
         def opened():
