@@ -122,6 +122,13 @@ typedef struct wi_kind {
      * a row cannot be written. The collector's thread. May be NULL. */
     weir_status (*pass)(const void *job, wi_item *item, weir_error *err);
 
+    /* Appends what the item asks: items that may have different rows, apart from the input's cells
+     * in them, ask different things. After prepare; the lane's thread. */
+    void (*asks)(const void *job, const wi_item *item, wi_buf *out);
+
+    /* Brings to the disk what save has written. The collector's thread. May be NULL. */
+    weir_status (*sync)(const void *job, weir_error *err);
+
     /* Frees what the kind keeps in an item. Any thread. */
     void (*release)(wi_item *item);
 

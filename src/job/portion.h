@@ -12,7 +12,17 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "committed.h"
 #include "list.h"
+
+/* An item that is done, for the journal. Its rows are counted from the beginning of the piece of
+ * work, whichever of its portions they are in. */
+typedef struct wi_portion_done {
+    wi_key key;
+    bool failed;
+    size_t rows, rows_len; /* where the rows of one that failed are */
+    size_t failed_rows, failed_rows_len;
+} wi_portion_done;
 
 typedef struct wi_portion {
     wi_list node;
@@ -22,7 +32,9 @@ typedef struct wi_portion {
     wi_buf row_ends;    /* a size_t for each row, where it ends in rows; only if rows are limited */
     wi_buf failed_rows; /* for the output of failed rows, if there is one; else they are in rows */
     wi_buf failures;    /* reason NUL, what it happened to NUL, for each failed item */
+    wi_buf done;        /* a wi_portion_done for each item that is, if a journal is kept */
     int64_t ok, failed, cancelled, not_started; /* items */
+    int64_t ok_before, failed_before;           /* which an earlier run has done */
     int64_t held;                               /* bytes that its hand keeps besides */
     int64_t charged;                            /* bytes it counts for in the budget */
 } wi_portion;
