@@ -35,6 +35,11 @@ struct wi_collector {
     atomic_size_t unseen; /* ..., that which was not looked at */
     int64_t rows;         /* written of portions, if there is a limit */
 
+    bool is_open; /* a piece of work whose last portion has not come */
+    bool torn;    /* the sinks hold rows of what is not done */
+    uint64_t open_number;
+    wi_list aside; /* portions that wait until it has */
+
     pthread_mutex_t lock; /* the two below */
     wi_list inbox;
     bool closed;
@@ -208,6 +213,30 @@ static size_t wanted(wi_collector *collector, const wi_portion *portion)
     return end;
 }
 
+/* Tells what is done. A place is that in the sink as far as both are from the end. */
+static weir_status tell_done(wi_collector *collector, const wi_portion *portion, weir_error *err)
+{
+    wi_outputs *outputs = collector->options.outputs;
+    const wi_portion_done *done = (const wi_portion_done *)portion->done.data;
+    size_t n = portion->done.len / sizeof *done;
+    const wi_portion_place end = wi_portion_place_now(portion);
+    int64_t at[WI_OUTPUTS_LEN] = {-1};
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < n; i++, done++) {
+        if (done->failed && at[0] < 0)
+            status = wi_outputs_positions(outputs, at, err);
+        const wi_extent extents[WI_OUTPUTS_LEN] = {
+            {at[WI_OUTPUTS_ROWS] - (int64_t)(end.rows - done->from.rows),
+             (int64_t)(done->to.rows - done->from.rows)},
+            {at[WI_OUTPUTS_ERRORS] - (int64_t)(end.failed_rows - done->from.failed_rows),
+             (int64_t)(done->to.failed_rows - done->from.failed_rows)},
+        };
+        if (status == WEIR_OK)
+            status = wi_outputs_done(outputs, &done->key, done->failed ? extents : NULL, err);
+    }
+    return status;
+}
+
 static void write_portion(wi_collector *collector, const wi_portion *portion)
 {
     const wi_collector_options *o = &collector->options;
@@ -223,6 +252,8 @@ static void write_portion(wi_collector *collector, const wi_portion *portion)
     if (status == WEIR_OK && errors_of(collector))
         status = wi_sink_write_rendered(errors_of(collector), portion->failed_rows.data,
                                         portion->failed_rows.len, &err);
+    if (status == WEIR_OK && portion->done.len)
+        status = tell_done(collector, portion, &err);
     if (status != WEIR_OK)
         break_off(collector, &err);
     else if (is_limited(collector))
@@ -249,12 +280,19 @@ static void count(wi_collector *collector, wi_outcome outcome, int64_t n)
     atomic_fetch_add_explicit(&collector->counts[outcome], n, memory_order_relaxed);
 }
 
-/* What comes after the limit was reached has come in vain: its items count as cancelled. */
+/* Has it come after the limit was reached? Or is it torn, and a journal kept? Such a one is left
+ * out unless it is too late: the run that continues this one will have all of it. */
+static bool is_in_vain(const wi_collector *collector, const wi_portion *portion)
+{
+    return is_limited(collector) ||
+           (portion->torn && portion->journaled && !collector->is_open && portion->last);
+}
+
 static void portion_leaves(wi_collector *collector, wi_list *node)
 {
     const wi_portion *portion = wi_container_of(node, wi_portion, node);
     int64_t in_vain = 0;
-    if (is_limited(collector)) {
+    if (is_in_vain(collector, portion)) {
         in_vain = portion->ok + portion->failed;
     } else {
         write_portion(collector, portion);
@@ -262,7 +300,12 @@ static void portion_leaves(wi_collector *collector, wi_list *node)
             count_failures(collector, portion);
         count(collector, WI_OUTCOME_OK, portion->ok);
         count(collector, WI_OUTCOME_FAILED, portion->failed);
+        collector->torn |= portion->torn;
     }
+    collector->is_open = !portion->last;
+    collector->open_number = portion->number;
+    count(collector, WI_OUTCOME_OK_BEFORE, portion->ok_before);
+    count(collector, WI_OUTCOME_FAILED_BEFORE, portion->failed_before);
     count(collector, WI_OUTCOME_CANCELLED, portion->cancelled + in_vain);
     count(collector, WI_OUTCOME_NOT_STARTED, portion->not_started);
     portion_drops(collector, node);
@@ -279,7 +322,11 @@ static void take_rest(wi_collector *collector)
     if (!rest) {
         wi_fail_nomem(&err);
         break_off(collector, &err);
-    } else if (kind->rest(collector->options.job, rest, &err) != WEIR_OK) {
+        return;
+    }
+    rest->last = true;
+    rest->journaled = wi_outputs_has_journal(collector->options.outputs);
+    if (kind->rest(collector->options.job, rest, &err) != WEIR_OK) {
         break_off(collector, &err);
         wi_portion_free(rest);
     } else {
@@ -303,8 +350,7 @@ static void take_leave(wi_collector *collector, wi_list *node)
 /* Do the sinks hold the rows of what is done, and no others? */
 static bool is_at_boundary(const wi_collector *collector)
 {
-    (void)collector;
-    return true;
+    return !collector->is_open && !collector->torn;
 }
 
 static void commit(wi_collector *collector)
@@ -351,13 +397,27 @@ static void put_in_order(wi_collector *collector, wi_list *node)
     take_leave(collector, node);
 }
 
+/* Where order is not kept: rows of one piece stand together, so that there can be a commit after
+ * them. Without a journal they need not. */
+static void put_together(wi_collector *collector, wi_list *node)
+{
+    if (collector->is_open && wi_outputs_has_journal(collector->options.outputs) &&
+        collector->arrivals->number(node) != collector->open_number) {
+        wi_list_append(&collector->aside, node);
+        return;
+    }
+    take_leave(collector, node);
+    while (!collector->is_open && (node = wi_list_shift(&collector->aside)))
+        take_leave(collector, node);
+}
+
 static void process(wi_collector *collector, wi_list *things)
 {
     wi_list *node;
     size_t seen = 0;
     for (; (node = wi_list_shift(things)); seen++) {
         if (!collector->options.ordered)
-            take_leave(collector, node);
+            put_together(collector, node);
         else
             put_in_order(collector, node);
     }
@@ -404,7 +464,8 @@ static void *collect(void *arg)
         process(collector, &things);
     /* After a fault numbers may be missing: what came is still counted. */
     wi_list *node;
-    while ((node = wi_order_take_any(&collector->order)))
+    while ((node = wi_order_take_any(&collector->order)) ||
+           (node = wi_list_shift(&collector->aside)))
         take_leave(collector, node);
     take_rest(collector);
     flush(collector);
@@ -425,6 +486,7 @@ weir_status wi_collector_new(const wi_collector_options *options, wi_collector *
     collector->options = *options;
     collector->arrivals = options->kind->blocking ? &portions : &items;
     wi_list_init(&collector->inbox);
+    wi_list_init(&collector->aside);
     pthread_mutex_init(&collector->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

@@ -64,6 +64,10 @@ typedef struct wi_blocking {
      * asked for the last time. The collector's thread. May be NULL: none wait. */
     weir_status (*rest)(void *job, wi_portion *portion, weir_error *err);
 
+    /* The CSV has this header already, which an earlier run has written: its rows go on under it.
+     * After begin, before the first hand. May be NULL: the header is always the same. */
+    weir_status (*continues)(void *job, const char *header, size_t len, weir_error *err);
+
     /* What there is to say at the end, a line each, until NULL; as printable text in `out`. */
     const char *(*note)(void *job, size_t i, wi_buf *out);
 

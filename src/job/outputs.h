@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "committed.h"
 #include "error.h"
 #include "facts.h"
@@ -69,7 +70,13 @@ wi_committed_as wi_outputs_claim(wi_outputs *outputs, const void *asks, size_t l
 
 /* ---- the writer's thread ---- */
 
-/* Where the next row will stand, in each sink. Renders what was collected. */
+/* The CSV header that rows are to follow, of a run that is continued; empty if there is none yet.
+ * After begin. */
+weir_status wi_outputs_header(const wi_outputs *outputs, wi_outputs_which which, wi_buf *header,
+                              weir_error *err);
+
+/* Where the next row will stand, in each sink; 0 where there is none. Renders what was collected.
+ */
 weir_status wi_outputs_positions(wi_outputs *outputs, int64_t positions[WI_OUTPUTS_LEN],
                                  weir_error *err);
 
@@ -96,7 +103,7 @@ weir_status wi_outputs_finish(wi_outputs *outputs, weir_error *err);
  * called for each thing that a user is to know: a line of printable text. */
 void wi_outputs_keep(wi_outputs *outputs, void (*say)(void *arg, const char *text), void *arg);
 
-/* Frees; what was neither finished nor kept is removed, unless the journal has items. NULL is
+/* Frees; what was neither finished nor kept is removed, but for what the journal has. NULL is
  * fine. */
 void wi_outputs_free(wi_outputs *outputs);
 
