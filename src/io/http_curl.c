@@ -72,7 +72,7 @@ static void set_transport(wi_http_exchange *exchange, const wi_http_options *o)
 {
     if (o->proxy) {
         SET(CURLOPT_PROXY, o->proxy);
-    } else if (!proxy_in_environment()) { /* or it is looked up there for every request */
+    } else if (!exchange->http->proxied) { /* or it is looked up there for every request */
         SET(CURLOPT_PROXY, "");
         SET(CURLOPT_NOPROXY, "*");
     }
@@ -90,8 +90,6 @@ static void set_transport(wi_http_exchange *exchange, const wi_http_options *o)
         SET(CURLOPT_FOLLOWLOCATION, 1L);
         SET(CURLOPT_MAXREDIRS, (long)o->max_redirects);
         SET(CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-        /* for where a redirect leads to; the first connection is timed by us, which costs less */
-        SET(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(o->connect_timeout));
     }
 }
 
@@ -111,6 +109,21 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     set_credentials(exchange, &http->options);
     set_transport(exchange, &http->options);
     exchange->plain_get = true;
+}
+
+/*
+ * A first connection is timed by us, which costs less. But libcurl has to know how long there is
+ * where it may make more of them: where redirects are followed, and where a name may have several
+ * addresses of which the first is dead, so that it goes on to the next in time.
+ */
+static void set_connect_timeout(wi_http *http, wi_http_exchange *exchange, const char *url)
+{
+    bool named = http->options.follow || wi_http_names_has_name(url);
+    if (named == exchange->named)
+        return;
+    exchange->named = named;
+    http->curl->easy_setopt(exchange->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                            named ? milliseconds(http->options.connect_timeout) : 0L);
 }
 
 /* Multiplexing is for TLS, where the server says in the handshake whether it can. */
@@ -138,6 +151,7 @@ static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *
     if (!plain || len != exchange->origin_len || memcmp(exchange->origin, url, len) != 0) {
         exchange->origin_len = plain && len <= WI_HTTP_MAX_ORIGIN ? len : 0;
         memcpy(exchange->origin, url, exchange->origin_len);
+        set_connect_timeout(http, exchange, url);
         return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
     }
     char path[2048];
@@ -238,6 +252,7 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->arg = arg;
     exchange->url = request->url;
     exchange->once = request->once;
+    exchange->fresh = request->fresh;
     exchange->sent = false;
     exchange->resume = false;
     exchange->aborted = false;
@@ -253,6 +268,8 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
     exchange->connect_at =
         http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
+    exchange->knock_at = exchange->recall_at = WI_FOREVER;
+    exchange->recall = exchange->recalled = false;
     wi_exchange_arm(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);
@@ -306,6 +323,7 @@ weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_
     http->loop = loop;
     http->curl = curl;
     http->events = *events;
+    http->proxied = options->proxy || proxy_in_environment();
     wi_list_init(&http->shards);
     wi_list_init(&http->open);
     wi_list_init(&http->idle);

@@ -79,9 +79,13 @@ struct wi_http_exchange {
     int64_t paused_at;  /* 0: it runs */
     int64_t timeout_at; /* 0: never */
     int64_t connect_at; /* unless the request is sent by then; WI_FOREVER: never */
+    int64_t recall_at;  /* unless the name has been looked up by then; WI_FOREVER: never */
+    int64_t knock_at;   /* until then, libcurl is asked whether to go on to the next address */
     weir_status ends_with;
     wi_http_name *asks;
-    struct curl_slist *forget_name;
+    struct curl_slist *resolve; /* what libcurl is to forget of the name, or to know of it */
+    bool recall;                /* it is time to use the address remembered, */
+    bool recalled;              /* and that was done */
     size_t header_bytes;
     int http_status;
     int socket_errno; /* why no socket could be had; 0: one was */
@@ -89,6 +93,8 @@ struct wi_http_exchange {
     bool resume;
     bool aborted;
     bool once;
+    bool fresh;
+    bool named; /* its URL has a name, which may have several addresses */
     bool sent;
     bool lacking; /* an option could not be set for want of memory */
     bool worn;    /* libcurl counts the dead connections of a handle's life, and gives up at six */
@@ -105,6 +111,7 @@ struct wi_http_exchange {
 
 struct wi_http {
     wi_loop *loop;
+    bool proxied; /* names are the proxy's to look up */
     const wi_curl *curl;
     CURLSH *share;
     wi_http_events events;
@@ -145,6 +152,9 @@ void wi_exchange_on_timeout(wi_timer *timer);
 
 /* Sees to it that on_timeout is called in time. */
 void wi_exchange_arm(wi_http_exchange *exchange);
+
+/* A socket was opened, to make a connection. */
+void wi_exchange_connects(wi_http_exchange *exchange);
 void wi_exchange_on_attend(wi_defer *defer);
 
 /* ---- http_content.c ---- */

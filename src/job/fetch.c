@@ -378,6 +378,8 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
     attempt->signal = signal_of(result);
     f->status = result->http_status;
+    f->doubtful = result->status == WEIR_TIMEDOUT || result->status == WEIR_RESET ||
+                  result->status == WEIR_TRUNCATED;
     forget_body(f);
 }
 
@@ -422,6 +424,7 @@ static void start(void *state, wi_item *item)
         .body_len = fetch->body ? f->body_len : fetch->body_constant.len,
         .timeout = fetch->timeout,
         .once = fetch->once,
+        .fresh = f->doubtful, /* other kept connections may have the same fate */
     };
     if (fetch->has_body && !request.body)
         request.body = "";

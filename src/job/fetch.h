@@ -73,6 +73,7 @@ typedef struct wi_fetch_item {
     char location[160]; /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
+    bool doubtful;     /* the last attempt's connection broke or fell silent */
     bool whole;        /* it came to its end: content is its body, not a part of it */
     wi_buf content;
     wi_buf lines;              /* with_headers: "name\0value\0" each */
