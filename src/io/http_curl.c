@@ -32,20 +32,17 @@ const char *wi_http_version(void)
 
 /* ---- the beginning of an exchange ---- */
 
+/* What proves who asks: for the origin that is asked, and none that it leads to. */
 static void set_credentials(const wi_curl *curl, CURL *easy, const wi_http_options *o)
 {
-    if (o->user) {
-        curl->easy_setopt(easy, CURLOPT_USERPWD, o->user);
-        curl->easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    }
-    if (o->bearer) {
-        curl->easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, o->bearer);
-        curl->easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-    }
-    if (o->netrc)
-        curl->easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-    if (o->cookie)
-        curl->easy_setopt(easy, CURLOPT_COOKIE, o->cookie);
+    curl->easy_setopt(easy, CURLOPT_USERPWD, o->user);
+    curl->easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, o->bearer);
+    curl->easy_setopt(easy, CURLOPT_HTTPAUTH, (long)(o->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC));
+    curl->easy_setopt(easy, CURLOPT_NETRC,
+                      (long)(o->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
+    curl->easy_setopt(easy, CURLOPT_COOKIE, o->cookie);
+    curl->easy_setopt(easy, CURLOPT_SSLCERT, o->cert);
+    curl->easy_setopt(easy, CURLOPT_SSLKEY, o->key);
 }
 
 static bool proxy_in_environment(void)
@@ -58,35 +55,26 @@ static bool proxy_in_environment(void)
     return false;
 }
 
-static long milliseconds(int64_t span)
+bool wi_http_uses_proxy(const char *proxy)
 {
-    return span > 0 ? (long)((span + WI_MILLISECOND - 1) / WI_MILLISECOND) : 0;
+    return proxy ? *proxy != '\0' : proxy_in_environment();
 }
 
-static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options *o)
+static void set_transport(const wi_http *http, CURL *easy)
 {
+    const wi_curl *curl = http->curl;
+    const wi_http_options *o = &http->options;
     if (o->proxy) {
         curl->easy_setopt(easy, CURLOPT_PROXY, o->proxy);
-    } else if (!proxy_in_environment()) { /* or it is looked up there for every request */
+    } else if (!http->proxied) { /* or it is looked up there for every request */
         curl->easy_setopt(easy, CURLOPT_PROXY, "");
         curl->easy_setopt(easy, CURLOPT_NOPROXY, "*");
     }
     if (o->cacert)
         curl->easy_setopt(easy, CURLOPT_CAINFO, o->cacert);
-    if (o->cert)
-        curl->easy_setopt(easy, CURLOPT_SSLCERT, o->cert);
-    if (o->key)
-        curl->easy_setopt(easy, CURLOPT_SSLKEY, o->key);
     if (o->insecure) {
         curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (o->follow) {
-        curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-        curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)o->max_redirects);
-        curl->easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-        /* for where a redirect leads to; the first connection is timed by us, which costs less */
-        curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(o->connect_timeout));
     }
 }
 
@@ -99,14 +87,13 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     curl->easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl->easy_setopt(easy, CURLOPT_SHARE, http->share);
     curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl->easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* http_names.c asks anew */
     curl->easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl->easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wi_exchange_listen(exchange);
     set_credentials(curl, easy, &http->options);
-    set_transport(curl, easy, &http->options);
+    set_transport(http, easy);
     exchange->plain_get = true;
 }
 
@@ -124,9 +111,9 @@ static void set_scheme(wi_http *http, wi_http_exchange *exchange, const char *ur
 
 /*
  * Parsing a URL is a sixth of a small request's price, so a handle that is used for the same origin
- * again is given the new path only.
+ * again, *same then, is given the new path only.
  */
-static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url)
+static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url, bool *same)
 {
     const wi_curl *curl = http->curl;
     const char *authority = strstr(url, "://");
@@ -136,6 +123,7 @@ static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *
     if (!plain || len != exchange->origin_len || memcmp(exchange->origin, url, len) != 0) {
         exchange->origin_len = plain && len <= WI_HTTP_MAX_ORIGIN ? len : 0;
         memcpy(exchange->origin, url, exchange->origin_len);
+        *same = false;
         return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
     }
     char path[2048];
@@ -208,14 +196,47 @@ static wi_http_exchange *exchange_get(wi_http *http)
     return exchange;
 }
 
+void wi_exchange_set_up(wi_http_exchange *exchange)
+{
+    wi_http *http = exchange->http;
+    const wi_curl *curl = http->curl;
+    const wi_http_redirect *redirect = &exchange->redirect;
+    const wi_http_headers *headers = exchange->request.headers;
+    curl->easy_setopt(exchange->easy, CURLOPT_CURLU, exchange->parts);
+    curl->easy_setopt(exchange->easy, CURLOPT_HTTPHEADER,
+                      redirect->filtered ? redirect->headers
+                      : headers          ? headers->list
+                                         : NULL);
+    set_scheme(http, exchange, exchange->request.url);
+    set_method(http, exchange, &exchange->request);
+    if (exchange->bare != redirect->foreign) {
+        static const wi_http_options none;
+        exchange->bare = redirect->foreign;
+        set_credentials(curl, exchange->easy, exchange->bare ? &none : &http->options);
+    }
+    exchange->sent = false;
+    exchange->resume = false;
+    exchange->aborted = false;
+    exchange->opened = false;
+    exchange->denied = false;
+    exchange->paused_at = 0;
+    exchange->header_bytes = 0;
+    exchange->socket_errno = 0;
+    exchange->in_headers = false;
+    exchange->ends_with = WEIR_OK;
+    exchange->text[0] = '\0';
+    int64_t limit = http->options.connect_timeout;
+    exchange->connect_at = limit > 0 ? wi_loop_now(http->loop) + limit : WI_FOREVER;
+}
+
 weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *arg,
                           wi_http_exchange **out, weir_error *err)
 {
     wi_http_exchange *exchange = exchange_get(http);
     if (!exchange)
         return wi_fail_nomem(err);
-    CURL *easy = exchange->easy;
-    CURLUcode code = set_url(http, exchange, request->url);
+    bool same_origin = true;
+    CURLUcode code = set_url(http, exchange, request->url, &same_origin);
     if (code != CURLUE_OK) {
         exchange->origin_len = 0;
         wi_list_prepend(&http->idle, &exchange->node);
@@ -223,32 +244,22 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
         return wi_fail(err, WEIR_INVALID, "the URL cannot be used: %s",
                        http->curl->url_strerror(code));
     }
-    http->curl->easy_setopt(easy, CURLOPT_CURLU, exchange->parts);
-    http->curl->easy_setopt(easy, CURLOPT_HTTPHEADER,
-                            request->headers ? request->headers->list : NULL);
-    set_scheme(http, exchange, request->url);
-    set_method(http, exchange, request);
     exchange->arg = arg;
-    exchange->url = request->url;
-    exchange->once = request->once;
-    exchange->sent = false;
-    exchange->resume = false;
-    exchange->aborted = false;
-    exchange->paused_at = 0;
-    exchange->header_bytes = 0;
+    exchange->request = *request;
     exchange->http_status = 0;
-    exchange->socket_errno = 0;
-    exchange->in_headers = false;
-    exchange->ends_with = WEIR_OK;
-    exchange->text[0] = '\0';
     exchange->started = 0;
     int64_t now = wi_loop_now(http->loop);
     exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
-    exchange->connect_at =
-        http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
-    wi_exchange_arm(exchange);
+    wi_exchange_set_up(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);
+    if (!same_origin && !wi_reach_check_host(exchange)) {
+        exchange->origin_len = 0; /* nor is it taken for known to be good the next time */
+        wi_exchange_end_early(exchange, WEIR_DENIED);
+        wi_reach_say(exchange);
+        return WEIR_OK;
+    }
+    wi_exchange_arm(exchange);
     return WEIR_OK;
 }
 
@@ -305,6 +316,7 @@ weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_
     wi_list_init(&http->attention);
     wi_defer_init(&http->attend, wi_exchange_on_attend);
     wi_http_names_init(&http->names);
+    http->proxied = wi_http_uses_proxy(options->proxy);
     http->share = curl->share_init();
     if (copy_options(&http->options, options) != WEIR_OK || !http->share) {
         wi_http_free(http);

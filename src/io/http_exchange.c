@@ -32,13 +32,16 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
             wi_text_parse_i64(space + 1, 3, &status);
         exchange->http_status = (int)status;
         exchange->in_headers = true;
+        wi_redirect_void(&exchange->redirect);
         if (exchange->content.coded)
             wi_content_drop(&exchange->content);
         events->begin(exchange->arg, exchange->http_status);
         return size * n;
     }
-    if (len == 0)
+    if (len == 0) {
         exchange->in_headers = false;
+        wi_redirect_headers_end(exchange);
+    }
     const char *colon = memchr(line, ':', len);
     if (!colon)
         return size * n;
@@ -51,6 +54,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     if (exchange->in_headers &&
         wi_text_equal_nocase(line, (size_t)(colon - line), "content-encoding"))
         wi_content_add(&exchange->content, value, (size_t)(end - value));
+    if (!wi_redirect_header(exchange, line, (size_t)(colon - line), value, (size_t)(end - value))) {
+        exchange->ends_with = WEIR_NOMEM;
+        return 0;
+    }
     events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
     return size * n;
 }
@@ -58,6 +65,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     wi_http_exchange *exchange = arg;
+    if (exchange->redirect.leads)
+        return wi_redirect_body(exchange, size * n) ? size * n : 0;
     wi_http_taken taken = exchange->content.coded
                               ? wi_content_body(exchange, bytes, size * n)
                               : exchange->http->events.body(exchange->arg, bytes, size * n);
@@ -83,16 +92,12 @@ static int before_request(void *arg, char *peer, char *local, int peer_port, int
 {
     (void)peer, (void)local, (void)peer_port, (void)local_port;
     wi_http_exchange *exchange = arg;
-    long redirects = 0;
-    exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-    bool again = exchange->sent && redirects <= exchange->redirects_sent;
-    exchange->worn = exchange->worn || again;
-    if (again && exchange->once) {
+    exchange->worn = exchange->worn || exchange->sent;
+    if (exchange->sent && exchange->request.once) {
         exchange->ends_with = WEIR_RESET;
         return CURL_PREREQFUNC_ABORT;
     }
     exchange->sent = true;
-    exchange->redirects_sent = redirects;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -144,8 +149,6 @@ static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return WEIR_TRUNCATED;
-    case CURLE_TOO_MANY_REDIRECTS:
-        return WEIR_REDIRECT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -186,14 +189,8 @@ void wi_exchange_name_answered(wi_http_exchange *exchange, bool known)
 
 static void release(wi_http_exchange *exchange)
 {
-    if (exchange->content.coded)
-        wi_content_drop(&exchange->content);
+    wi_redirect_drop(exchange);
     exchange->state = EXCHANGE_IDLE;
-    if (exchange->forget_name) {
-        exchange->http->curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, NULL);
-        exchange->http->curl->slist_free_all(exchange->forget_name);
-        exchange->forget_name = NULL;
-    }
     wi_list_remove(&exchange->node);
     if (exchange->worn)
         wi_exchange_free(exchange);
@@ -201,17 +198,30 @@ static void release(wi_http_exchange *exchange)
         wi_list_prepend(&exchange->http->idle, &exchange->node);
 }
 
-static void finish(wi_http_exchange *exchange, weir_status status)
+void wi_exchange_leave(wi_http_exchange *exchange)
 {
-    wi_http *http = exchange->http;
+    const wi_curl *curl = exchange->http->curl;
     if (exchange->shard) {
-        http->curl->multi_remove_handle(exchange->shard->multi, exchange->easy);
+        curl->multi_remove_handle(exchange->shard->multi, exchange->easy);
         wi_shard_left(exchange->shard);
         exchange->shard = NULL;
     }
+    wi_exchange_name_answered(exchange, false);
+    if (exchange->forget_name) {
+        curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, NULL);
+        curl->slist_free_all(exchange->forget_name);
+        exchange->forget_name = NULL;
+    }
+    if (exchange->content.coded)
+        wi_content_drop(&exchange->content);
+}
+
+void wi_exchange_finish(wi_http_exchange *exchange, weir_status status)
+{
+    wi_http *http = exchange->http;
     if (exchange->asks && status == WEIR_RESOLVE)
         fail_waiting(exchange);
-    wi_exchange_name_answered(exchange, false);
+    wi_exchange_leave(exchange);
     int64_t now = wi_loop_clock(http->loop); /* much may have happened in this turn */
     int64_t paused = exchange->paused_at ? now - exchange->paused_at : 0;
     char text[CURL_ERROR_SIZE + 64];
@@ -219,7 +229,7 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     wi_http_result result = {
         .status = status,
         .http_status = exchange->http_status,
-        .sent = exchange->sent,
+        .sent = exchange->sent || exchange->redirect.hops > 0,
         .duration = exchange->started ? now - exchange->started - paused : 0,
         .text = status == WEIR_OK ? "" : text,
     };
@@ -231,7 +241,11 @@ static void finish(wi_http_exchange *exchange, weir_status status)
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
 {
     if (exchange->state != EXCHANGE_ACTIVE)
-        return; /* its end was decided before */
+        return;                     /* its end was decided before */
+    if (exchange->redirect.leads) { /* however its body ended */
+        wi_redirect_follow(exchange);
+        return;
+    }
     wi_http_content *content = &exchange->content;
     weir_status status = status_of(exchange, code);
     bool undecoded = status == WEIR_OK
@@ -239,11 +253,15 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
                          : exchange->aborted && !exchange->in_headers && content->fault != WEIR_OK;
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
-        snprintf(exchange->text, sizeof exchange->text,
-                 "the connection was closed before an answer came");
+        snprintf(exchange->text, sizeof exchange->text, "%s",
+                 status == WEIR_RESET ? "the connection was closed before an answer came"
+                                      : weir_status_text(status));
     } else if (undecoded) {
         status = content->fault;
         snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
+    } else if (exchange->denied && !exchange->opened) {
+        status = WEIR_DENIED;
+        wi_reach_say(exchange);
     } else if (exchange->socket_errno && code == CURLE_COULDNT_CONNECT) {
         status = exchange->socket_errno == ENOMEM ? WEIR_NOMEM : status;
         snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
@@ -266,7 +284,7 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));
     }
-    finish(exchange, status);
+    wi_exchange_finish(exchange, status);
 }
 
 static void attend_later(wi_http_exchange *exchange)
@@ -282,7 +300,7 @@ void wi_exchange_enter_later(wi_http_exchange *exchange)
     attend_later(exchange);
 }
 
-static void end_early(wi_http_exchange *exchange, weir_status status)
+void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status)
 {
     if (exchange->state != EXCHANGE_ACTIVE && exchange->state != EXCHANGE_WAITING)
         return;
@@ -294,7 +312,7 @@ static void end_early(wi_http_exchange *exchange, weir_status status)
 
 void wi_http_cancel(wi_http_exchange *exchange)
 {
-    end_early(exchange, WEIR_CANCELLED);
+    wi_exchange_end_early(exchange, WEIR_CANCELLED);
 }
 
 /* When the exchange ends for taking too long, as far as is known now. */
@@ -326,7 +344,7 @@ void wi_exchange_on_timeout(wi_timer *timer)
         wi_exchange_arm(exchange);
         return;
     }
-    end_early(exchange, WEIR_TIMEDOUT);
+    wi_exchange_end_early(exchange, WEIR_TIMEDOUT);
     if (at == exchange->connect_at)
         snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
                  (double)exchange->http->options.connect_timeout / WI_SECOND);
@@ -367,7 +385,7 @@ static void ask_name(wi_http_exchange *exchange, wi_http_name *name)
     const wi_curl *curl = exchange->http->curl;
     char entry[300] = "-";
     exchange->asks = name;
-    if (wi_http_names_host_port(exchange->url, entry + 1, sizeof entry - 1))
+    if (wi_http_names_host_port(exchange->request.url, entry + 1, sizeof entry - 1))
         exchange->forget_name = curl->slist_append(NULL, entry);
     if (exchange->forget_name)
         curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, exchange->forget_name);
@@ -382,7 +400,7 @@ static void enter(wi_http_exchange *exchange)
     const wi_curl *curl = http->curl;
     wi_http_name *name = NULL;
     wi_http_name_turn turn =
-        wi_http_names_enter(&http->names, exchange->url, wi_loop_now(http->loop), &name);
+        wi_http_names_enter(&http->names, exchange->request.url, wi_loop_now(http->loop), &name);
     if (turn == WI_HTTP_NAME_WAIT) {
         exchange->state = EXCHANGE_WAITING;
         wi_list_append(&name->waiting, &exchange->node);
@@ -394,12 +412,13 @@ static void enter(wi_http_exchange *exchange)
     exchange->state = EXCHANGE_ACTIVE;
     wi_shard *s = wi_shard_with_room(http);
     if (!s || curl->multi_add_handle(s->multi, exchange->easy) != CURLM_OK) {
-        end_early(exchange, WEIR_NOMEM);
+        wi_exchange_end_early(exchange, WEIR_NOMEM);
         return;
     }
     exchange->shard = s;
     wi_shard_entered(s);
 }
+
 void wi_exchange_on_attend(wi_defer *defer)
 {
     wi_http *http = wi_container_of(defer, wi_http, attend);
@@ -410,7 +429,7 @@ void wi_exchange_on_attend(wi_defer *defer)
     while ((node = wi_list_shift(&now))) {
         wi_http_exchange *exchange = wi_container_of(node, wi_http_exchange, node);
         if (exchange->state == EXCHANGE_ENDING)
-            finish(exchange, exchange->ends_with);
+            wi_exchange_finish(exchange, exchange->ends_with);
         else if (exchange->state == EXCHANGE_WAITING)
             enter(exchange);
         else if (exchange->resume)
