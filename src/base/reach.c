@@ -431,9 +431,12 @@ wi_reach_verdict wi_reach_host(const wi_reach *reach, const char *host, int port
     if (host_address(host, &address))
         return wi_reach_address(reach, &address, port, otherwise, why) ? WI_REACH_YES : WI_REACH_NO;
     if (!plain_name(host, strlen(host), name)) {
-        char shown[WI_REACH_WHY / 2];
+        char shown[WI_REACH_WHY / 3];
         wi_text_printable(shown, sizeof shown, host, strlen(host));
-        snprintf(why, WI_REACH_WHY, "\"%s\" cannot be compared with --allow and --deny", shown);
+        snprintf(why, WI_REACH_WHY,
+                 "\"%s\" cannot be compared with the names allowed or denied: write other letters "
+                 "as xn--...",
+                 shown);
         return WI_REACH_NO;
     }
     if (has_name(&reach->deny, name, port)) {

@@ -99,7 +99,8 @@ bool wi_reach_check_host(wi_http_exchange *exchange)
     char *host;
     if (!reach)
         return true;
-    bool known = part(exchange, CURLUPART_HOST, CURLU_PUNYCODE, &host);
+    bool known = part(exchange, CURLUPART_HOST, CURLU_PUNYCODE, &host) ||
+                 part(exchange, CURLUPART_HOST, 0, &host); /* letters that are in no alphabet */
     exchange->verdict = wi_reach_host(reach, known ? host : "", port_of(exchange), exchange->why);
     if (exchange->verdict == WI_REACH_ADDRESS && http->proxied) {
         exchange->verdict = WI_REACH_NO;
