@@ -352,10 +352,23 @@ static weir_status copy_string(const char **to, const char *from, weir_error *er
     return WEIR_OK;
 }
 
+/* libcurl sends these as they are. */
+static weir_status check_line(const char *option, const char *value, weir_error *err)
+{
+    for (const char *at = value; at && *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return wi_fail(err, WEIR_INVALID,
+                           "%s: byte %zu is a control character, which cannot stand in a header",
+                           option, (size_t)(at - value) + 1);
+    return WEIR_OK;
+}
+
 static weir_status set_http(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
 {
     wi_http_options *http = &fetch->http;
-    weir_status status = WEIR_OK;
+    weir_status status = check_line("--cookie", o->cookie, err);
+    if (status == WEIR_OK)
+        status = check_line("--bearer-env", o->bearer, err);
     const struct {
         const char **to;
         const char *from;
