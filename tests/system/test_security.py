@@ -303,10 +303,31 @@ def test_formulas_in_csv_are_data(weir, tmp_path):
     assert [line.split(",")[0] for line in done.text.splitlines()[1:]] == values
 
 
-def test_a_value_is_one_argument_and_no_shell_sees_it(weir, tmp_path):
-    values = ["; touch evil", "$(touch evil)", "`touch evil`", "| touch evil", "a b", "*", "~",
-              "\n touch evil", "&& touch evil"]
-    done = weir("exec", "-i", "-", "--input-format", "ndjson", "printf", "%s", "{v}",
-                input="".join(json.dumps({"v": value}) + "\n" for value in values), cwd=tmp_path)
-    assert [row["stdout"] for row in done.rows] == values
-    assert not (tmp_path / "evil").exists()
+# Each with its placeholder somewhere else; what is not refused must be harmless.
+LINES = ["echo {v}", "echo '{v}'", "echo \"{v}\"", "echo \"'{v}'\"", "echo '\"{v}\"'",
+         "echo `echo {v}`", "echo \"`echo {v}`\"", "echo $(echo {v})", "echo \"$(echo {v})\"",
+         "echo \"$(echo \"{v}\")\"", "echo ${{v}}", "echo ${x:-{v}}", "echo \"${x:-{v}}\"",
+         "echo $(({v}))", "echo \"$(( 1 + {v} ))\"", "echo # {v}", "echo a#{v}", "# x\necho {v}",
+         "cat <<E\n{v}\nE", "cat <<'E'\n{v}\nE", "cat <<E {v}\nx\nE", "x=${v}", "echo \\\\{v}",
+         "echo 'a'{v}'b'", "echo \"a\"{v}\"b\"", "echo \"a\\\"{v}\\\"\"", "(echo {v})", "x={v}; echo $x",
+         "case {v} in {v}) echo 1;; esac", "echo \"$(case a in a) echo \"{v}\";; esac)\"",
+         "test {v} = {v}", "echo {v}>/dev/null", "f() { echo {v}; }; f", "$'{v}'", "$'a\\'{v}'",
+         "echo \"${x#'{v}'}\"", "echo $(echo a)#'\n{v}'", "echo '#' {v}", "x[{v}]=1"]
+VALUES = ["$(touch owned)", "`touch owned`", "; touch owned; #", "'; touch owned; '",
+          "\"; touch owned; \"", "\n touch owned\n", "E\ntouch owned\n", "a[$(touch owned)]",
+          "\\'; touch owned; #", "}; touch owned; {", ") ; touch owned; ("]
+
+
+def test_no_line_for_the_shell_obeys_a_value(weir, tmp_path):
+    rows = "".join(json.dumps({"v": value}) + "\n" for value in VALUES)
+    (tmp_path / "rows").write_text(rows)
+    refused = []
+    for line in LINES:
+        done = weir("exec", "--shell", "-i", tmp_path / "rows", "--input-format", "ndjson", "-j",
+                    "4", "-q", line, cwd=tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["rows"], line
+        if done.returncode == 2:
+            assert "stands" in done.log, done.log
+            refused.append(line)
+    assert 10 < len(refused) < len(LINES) - 10
+    assert "echo {v}" not in refused and "echo \"$(echo {v})\"" not in refused
