@@ -128,7 +128,8 @@ static const option fetch_options[] = {
      .more = "They may have had their effect although no answer came."},
     JOB_OPTIONS_RETRY,
     {.name = "retry-after-max", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_after_max),
-     .min = UNITS_MS, .max = JOB_DAY, .help = "longest Retry-After that is obeyed (default 5m)",
+     .min = UNITS_MS, .max = JOB_DAY, .rare = true,
+     .help = "longest Retry-After that is obeyed (default 5m)",
      .more = "A server's Retry-After holds back all requests to it."},
 
     OPTION_GROUP("HTTP"),
@@ -148,7 +149,7 @@ static const option fetch_options[] = {
              "certificate goes along, no body, and of the headers only harmless ones such as "
              "Accept; what is no GET, HEAD or OPTIONS is not followed there."},
     {.name = "max-redirects", .arg = "N", .kind = OPTION_COUNT, AT(fetch.max_redirects), .min = 1,
-     .max = 100, .help = "most followed for one request (default 10)"},
+     .max = 100, .rare = true, .help = "most followed for one request (default 10)"},
     {.name = "proxy", .letter = 'x', .arg = "URL", .kind = OPTION_STRING, AT(fetch.proxy),
      .secret = true, .help = "through http://, https:// or socks5://HOST:PORT",
      .more = "Without it the environment decides: http_proxy, https_proxy, all_proxy, no_proxy. "
@@ -229,6 +230,7 @@ static const command_section fetch_sections[] = {
      "base64, which body_encoding says. An input column of one of these names is prefixed with "
      "input_. A request that fails has a row too, with its reason in error."},
     JOB_SECTION_CTRL_C,
+    JOB_SECTION_RESUME,
     JOB_SECTION_EXIT,
     {"Environment",
      "NO_COLOR, if not empty, stands for `--color never`. http_proxy, https_proxy, all_proxy and "
@@ -255,7 +257,9 @@ static int complete_options(fetch_args *args)
     f->allow_len = args->allow.len;
     f->deny = args->deny.items;
     f->deny_len = args->deny.len;
-    job_args_complete(&args->job);
+    int code = job_args_complete(&cmd_fetch, &args->job);
+    if (code != 0)
+        return code;
     f->job = args->job.options;
     if (!f->urls_len && !f->job.input)
         return command_fail(&cmd_fetch, "nothing to fetch: give a URL, or rows with -i FILE. "
