@@ -6,14 +6,14 @@
 #   make test       build, then all unit and system tests
 #   make check      format, static analysis, layers, symbols, headers, scripts, man pages
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
-#   make fuzz       every fuzzer for FUZZ_SECONDS (10)
+#   make fuzz       every fuzzer for FUZZ_SECONDS (60) of processor time
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
 #   make clean
 
 PREFIX = /usr/local
 BUILDTYPE = debugoptimized
-FUZZ_SECONDS = 10
+FUZZ_SECONDS = 60
 
 # Debian's own Meson, whatever else stands first in PATH.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
