@@ -9,7 +9,8 @@ set -eu
 
 fuzzer=$1
 corpus=$2
-work=$(mktemp -d)
+work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+export TMPDIR=$work # what a fuzzer leaves when it is ended goes, too
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/found"
 touch "$work/start"
