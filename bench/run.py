@@ -18,6 +18,7 @@ from pathlib import Path
 
 import measure_exec
 import measure_fetch
+import measure_journal
 import measure_scan
 import measure_tasks
 from common import HERE, OUT, PYTHON, TOOLS, WEIR, Bench, Failed, say
@@ -33,6 +34,9 @@ PARTS = {
     "exec": {
         "commands": measure_exec.commands,
         "one-command": measure_exec.one_command,
+    },
+    "journal": {
+        "journal": measure_journal.cost,
     },
     "scan": {
         "warm": measure_scan.warm,

@@ -144,6 +144,7 @@ static const command_section exec_sections[] = {
      "what it left behind with that output open gets `--grace` to close it, and is killed then. "
      "Should weir itself be killed, a process that it started for that ends the commands."},
     JOB_SECTION_CTRL_C,
+    JOB_SECTION_RESUME,
     JOB_SECTION_EXIT,
     {"Environment", "NO_COLOR, if not empty, stands for `--color never`."},
     {NULL, NULL},
@@ -183,13 +184,14 @@ static int exec_run(int argc, char **argv)
     signal(SIGCHLD, SIG_DFL); /* who starts weir with it ignored would never hear of an end */
     if (!options_parse(&cmd_exec, &args, argc, argv, &code))
         return code;
-    job_args_complete(&args.job);
+    code = job_args_complete(&cmd_exec, &args.job);
     args.exec.job = args.job.options;
     args.exec.nice = (int)args.nice;
     args.exec.env = args.env.items;
     args.exec.env_len = args.env.len;
     const job_telling telling = {.nouns = &exec_nouns, .prints = args.exec.passthrough};
-    code = split_words(&args);
+    if (code == 0)
+        code = split_words(&args);
     if (code == 0 && weir_exec_new(&args.exec, &job, &err) != WEIR_OK)
         code = command_fail(&cmd_exec, "%s", err.text);
     else if (code == 0)

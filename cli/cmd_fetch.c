@@ -126,7 +126,8 @@ static const option fetch_options[] = {
      .more = "They may have had their effect although no answer came."},
     JOB_OPTIONS_RETRY,
     {.name = "retry-after-max", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_after_max),
-     .min = UNITS_MS, .max = JOB_DAY, .help = "longest Retry-After that is obeyed (default 5m)",
+     .min = UNITS_MS, .max = JOB_DAY, .rare = true,
+     .help = "longest Retry-After that is obeyed (default 5m)",
      .more = "A server's Retry-After holds back all requests to it."},
 
     OPTION_GROUP("HTTP"),
@@ -143,7 +144,7 @@ static const option fetch_options[] = {
     {.name = "location", .letter = 'L', .kind = OPTION_FLAG, AT(fetch.follow), .negatable = true,
      .help = "follow redirects"},
     {.name = "max-redirects", .arg = "N", .kind = OPTION_COUNT, AT(fetch.max_redirects), .min = 1,
-     .max = 100, .help = "most followed for one request (default 10)"},
+     .max = 100, .rare = true, .help = "most followed for one request (default 10)"},
     {.name = "proxy", .letter = 'x', .arg = "URL", .kind = OPTION_STRING, AT(fetch.proxy),
      .secret = true, .help = "through http://, https:// or socks5://HOST:PORT",
      .more = "Without it the environment decides: http_proxy, https_proxy, all_proxy, no_proxy."},
@@ -201,6 +202,7 @@ static const command_section fetch_sections[] = {
      "base64, which body_encoding says. An input column of one of these names is prefixed with "
      "input_. A request that fails has a row too, with its reason in error."},
     JOB_SECTION_CTRL_C,
+    JOB_SECTION_RESUME,
     JOB_SECTION_EXIT,
     {"Environment",
      "NO_COLOR, if not empty, stands for `--color never`. http_proxy, https_proxy, all_proxy and "
@@ -223,7 +225,9 @@ static int complete_options(fetch_args *args)
     f->urls_len = args->urls.len;
     f->headers = args->headers.items;
     f->headers_len = args->headers.len;
-    job_args_complete(&args->job);
+    int code = job_args_complete(&cmd_fetch, &args->job);
+    if (code != 0)
+        return code;
     f->job = args->job.options;
     if (!f->urls_len && !f->job.input)
         return command_fail(&cmd_fetch, "nothing to fetch: give a URL, or rows with -i FILE. "

@@ -201,7 +201,7 @@ static const option scan_options[] = {
     {.name = "no-decompress", .kind = OPTION_FLAG, AT(scan.no_decompress),
      .help = "take gzip, zstd, xz, bzip2 as they are"},
     {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, JOB_MAX_ROW,
-     .help = "longest line, record, file (default 16M)",
+     .rare = true, .help = "longest line, record, file (default 16M)",
      .more = "A file that is longer, or has a longer line, fails; of records only the longer one."},
 
     OPTION_GROUP("What is kept (default: all)"),
@@ -226,7 +226,7 @@ static const option scan_options[] = {
     {.name = "invert-match", .letter = 'v', .kind = OPTION_FLAG, AT(scan.invert_match),
      .negatable = true, .help = "lines that don't match"},
     {.name = "no-unicode", .kind = OPTION_FLAG, AT(scan.no_unicode),
-     .help = "match bytes; classes and case of ASCII only"},
+     .rare = true, .help = "match bytes; classes and case of ASCII only"},
     {.name = "where", .arg = "CONDITION", .kind = OPTION_STRING, AT(scan.where),
      .help = "rows of which it is true, as 'status >= 500'",
      .more = "Compares columns: `=`, `!=`, `<`, `like`, `in`, `between`, `is null`, `and`, `or`, "
@@ -305,6 +305,7 @@ static const command_section scan_sections[] = {
      "A file that cannot be read, or not to its end, has a row with its path and the reason in "
      "error, behind the rows that it had given before."},
     JOB_SECTION_CTRL_C,
+    JOB_SECTION_RESUME,
     JOB_SECTION_EXIT,
     {"Environment", "NO_COLOR, if not empty, stands for `--color never`."},
     {NULL, NULL},
@@ -352,7 +353,9 @@ static int check_stdin(const scan_args *args)
 static int complete_options(scan_args *args)
 {
     weir_scan_options *o = &args->scan;
-    job_args_complete(&args->job);
+    int code = job_args_complete(&cmd_scan, &args->job);
+    if (code != 0)
+        return code;
     o->job = args->job.options;
     o->job.retries = 0;
     o->paths = args->paths.items;
@@ -368,7 +371,7 @@ static int complete_options(scan_args *args)
     o->select = args->select.items;
     o->select_len = args->select.len;
     o->sorted = args->sort;
-    int code = choose(args);
+    code = choose(args);
     o->no_ignore = o->no_ignore || args->unrestricted > 0;
     o->hidden = o->hidden || args->unrestricted > 1;
     /* what else is read of files, is read of binary ones anyway */

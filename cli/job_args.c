@@ -18,7 +18,21 @@ const char *const job_input_formats[] = {"auto", "csv", "tsv", "ndjson", "lines"
 const char *const job_formats[] = {"auto", "ndjson", "csv", NULL};
 const char *const job_progress_choices[] = {"auto", "plain", "none", NULL};
 
-void job_args_complete(job_args *args)
+/* What becomes of an earlier run. 0, or the exit code. */
+static int choose_journal(const command *cmd, job_args *args)
+{
+    if (args->resume + args->restart + args->retry_failed + args->no_journal > 1)
+        return command_fail(cmd, "--resume, --restart, --retry-failed and --no-journal exclude "
+                                 "each other; give one of them");
+    args->options.journal = args->resume         ? WEIR_JOURNAL_RESUME
+                            : args->restart      ? WEIR_JOURNAL_RESTART
+                            : args->retry_failed ? WEIR_JOURNAL_RETRY_FAILED
+                            : args->no_journal   ? WEIR_JOURNAL_NONE
+                                                 : WEIR_JOURNAL_NEW;
+    return 0;
+}
+
+int job_args_complete(const command *cmd, job_args *args)
 {
     weir_job_options *o = &args->options;
     o->retries = args->retries ? args->retries : -1;
@@ -26,6 +40,7 @@ void job_args_complete(job_args *args)
         o->halt_after = 1;
     o->input_format = args->input_format ? job_input_formats[args->input_format] : NULL;
     o->format = args->format ? job_formats[args->format] : NULL;
+    return choose_journal(cmd, args);
 }
 
 static bool is_stdout(const char *path)

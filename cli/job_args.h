@@ -33,6 +33,10 @@ typedef struct job_args {
     int quiet;
     int dry_run;
     int fail_fast;
+    int resume;
+    int restart;
+    int retry_failed;
+    int no_journal;
 } job_args;
 
 extern const char *const job_input_formats[];
@@ -48,7 +52,7 @@ extern const char *const job_progress_choices[];
              "recognised. "                                                                        \
              "The input is read as it is needed, so it may be endless."},                          \
     JOB_OPTION_INPUT_FORMAT,                                                                       \
-    {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, JOB_MAX_ROW,                           \
+    {.name = "max-row", .arg = "SIZE", .kind = OPTION_SIZE, JOB_MAX_ROW, .rare = true,             \
      .help = "longest row accepted (default 16M)"}
 
 #define JOB_OPTION_INPUT_FORMAT                                                                    \
@@ -96,13 +100,35 @@ extern const char *const job_progress_choices[];
      .more = "The pause is chosen at random from nothing to that, so that many clients don't "     \
              "come back at the same moment."},                                                     \
     {.name = "retry-max-delay", .arg = "TIME", .kind = OPTION_DURATION,                            \
-     AT_JOB(options.retry_max_delay), .min = UNITS_MS, .max = JOB_DAY,                             \
+     AT_JOB(options.retry_max_delay), .min = UNITS_MS, .max = JOB_DAY, .rare = true,               \
      .help = "longest pause (default 30s)"}
 
 #define JOB_OPTIONS_RUN                                                                            \
     OPTION_GROUP("The run"),                                                                       \
+    {.name = "resume", .kind = OPTION_FLAG, AT_JOB(resume),                                        \
+     .help = "go on where an earlier run ended",                                                   \
+     .more = "What that run did is not done again, and its rows stay; the journal beside the "     \
+             "output, FILE.weir, has what that is. The input may be longer by now, or in another " \
+             "order; the options that change rows must be the same. Where no run has been, one "   \
+             "begins."},                                                                           \
+    {.name = "restart", .kind = OPTION_FLAG, AT_JOB(restart),                                      \
+     .help = "begin anew, and throw away what one left",                                           \
+     .more = "A run that did not come to its end is in the way of another with the same output, "  \
+             "unless this or `--resume` is given."},                                               \
+    {.name = "retry-failed", .kind = OPTION_FLAG, AT_JOB(retry_failed),                            \
+     .help = "go on, and do again what failed",                                                    \
+     .more = "As `--resume`, also after a run that came to its end. The rows of what failed are "  \
+             "taken out, and new ones added."},                                                    \
+    {.name = "no-journal", .kind = OPTION_FLAG, AT_JOB(no_journal), .rare = true,                  \
+     .help = "keep no journal, so that the run cannot be resumed",                                 \
+     .more = "Where rows go to standard output, a pipe or a device there is none anyway."},        \
+    {.name = "commit-every", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(options.commit_every), \
+     .min = UNITS_MS, .max = JOB_DAY, .rare = true,                                                \
+     .help = "how much of a run may be lost and done again (default 1s)",                          \
+     .more = "That often what was written is brought to the disk, and into the journal."},         \
     {.name = "dry-run", .kind = OPTION_FLAG, AT_JOB(dry_run),                                      \
-     .help = "print the plan, begin nothing"},                                                     \
+     .help = "print the plan, begin nothing",                                                      \
+     .more = "It is the plan for the whole input, also with `--resume`: no journal is opened."},   \
     {.name = "progress", .arg = "WHEN", .kind = OPTION_CHOICE, AT_JOB(progress),                   \
      .choices = job_progress_choices, .help = "show progress: auto, plain (lines) or none",        \
      .more = "With `auto` a line is drawn when standard error is a terminal, and the rows don't "  \
@@ -128,8 +154,19 @@ extern const char *const job_progress_choices[];
                        "  130  Ctrl-C (143: SIGTERM, 129: SIGHUP)"              \
     }
 
-/* Puts what was parsed where the library expects it. */
-void job_args_complete(job_args *args);
+/* Text about runs that go on, for a command's sections. */
+#define JOB_SECTION_RESUME                                                                         \
+    {                                                                                              \
+        "A run that ended early",                                                                  \
+            "While rows are written to a file (`-o`), they are in FILE.partial, and FILE.weir "    \
+            "beside it is a journal of what is done. However a run ends, by Ctrl-C, by a kill or " \
+            "with the machine, the same command with `--resume` goes on with it and gives the "    \
+            "rows of a run that nothing happened to: none is lost and none is there twice. What "  \
+            "was done in the last second before the end (`--commit-every`) is done again."         \
+    }
+
+/* Puts what was parsed where the library expects it. 0, or the exit code. */
+int job_args_complete(const command *cmd, job_args *args);
 
 /* What a command tells of its job beyond the options. */
 typedef struct job_telling {

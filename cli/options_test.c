@@ -5,9 +5,14 @@
 #include <unistd.h>
 
 #include "help.h"
+#include "job_args.h"
 #include "term.h"
 #include "test.h"
 #include "units.h"
+
+/* clang-format off */
+static const option job_run_options[] = {JOB_OPTIONS_RUN, OPTION_END};
+/* clang-format on */
 
 typedef struct nap_args {
     int64_t latency;
@@ -214,6 +219,47 @@ TEST(says_what_a_value_should_be)
     forget();
 }
 
+/* What the commands that run a job make of these words; the exit code. */
+static int journal_of(job_args *args, const char *const *list)
+{
+    char *argv[8] = {words[0]};
+    int argc = 1;
+    *args = (job_args){0};
+    for (; *list; list++, argc++) {
+        snprintf(words[argc], sizeof words[argc], "%s", *list);
+        argv[argc] = words[argc];
+    }
+    const command fake = {.name = "", .options = job_run_options};
+    if (options_read(&fake, args, argc, argv, why, sizeof why) != OPTIONS_OK)
+        return 2;
+    return job_args_complete(&fake, args);
+}
+
+#define JOURNAL_OF(...) journal_of(&args, (const char *const[]){__VA_ARGS__, NULL})
+
+TEST(chooses_what_becomes_of_an_earlier_run)
+{
+    job_args args;
+    const struct {
+        const char *word;
+        weir_journal journal;
+    } each[] = {{"--resume", WEIR_JOURNAL_RESUME},
+                {"--restart", WEIR_JOURNAL_RESTART},
+                {"--retry-failed", WEIR_JOURNAL_RETRY_FAILED},
+                {"--no-journal", WEIR_JOURNAL_NONE},
+                {"--quiet", WEIR_JOURNAL_NEW}};
+    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++) {
+        EXPECT_INT(JOURNAL_OF(each[i].word, each[i].word), 0);
+        EXPECT_INT(args.options.journal, each[i].journal);
+        for (size_t j = 0; j < i && i < 4; j++)
+            EXPECT_INT(JOURNAL_OF(each[i].word, each[j].word), 2);
+    }
+    EXPECT_INT(JOURNAL_OF("--commit-every", "5ms"), 0);
+    EXPECT_INT(args.options.commit_every, 5 * UNITS_MS);
+    EXPECT_INT(JOURNAL_OF("--commit-every", "0"), 2);
+    EXPECT_STR(why, "--commit-every: \"0\" is out of range; it can be from 1ms to 1d");
+}
+
 TEST(takes_secrets_out_of_sight)
 {
     EXPECT(READ("--password", "hunter2", "-phunter3") == OPTIONS_OK);
@@ -350,7 +396,7 @@ TESTS(CASE(counts_how_often), CASE(takes_values_in_every_form),
       CASE(takes_flags_alone_and_in_clusters), CASE(keeps_lists_and_operands_in_order),
       CASE(counts_the_last_of_a_repeated_option), CASE(asks_for_help_before_anything_else_is_wrong),
       CASE(names_the_unknown_option_and_the_likely_one), CASE(says_what_a_value_should_be),
-      CASE(takes_secrets_out_of_sight), CASE(takes_secret_operands_out_of_sight),
-      CASE(refuses_operands_where_there_are_none), CASE(short_help_fits_a_screen),
-      CASE(long_help_keeps_its_width), CASE(no_name_or_letter_stands_for_two_options),
-      CASE(man_page_has_every_option))
+      CASE(chooses_what_becomes_of_an_earlier_run), CASE(takes_secrets_out_of_sight),
+      CASE(takes_secret_operands_out_of_sight), CASE(refuses_operands_where_there_are_none),
+      CASE(short_help_fits_a_screen), CASE(long_help_keeps_its_width),
+      CASE(no_name_or_letter_stands_for_two_options), CASE(man_page_has_every_option))

@@ -46,9 +46,21 @@ __attribute__((format(printf, 4, 5))) static void add(line *l, int rank, const c
     p->style = style;
 }
 
-static int64_t done_of(const weir_job_stats *s)
+static int64_t before_of(const weir_job_stats *s)
+{
+    return s->ok_before + s->failed_before;
+}
+
+/* By this run. */
+static int64_t done_now(const weir_job_stats *s)
 {
     return s->ok + s->failed + s->cancelled;
+}
+
+/* And by the one that it continues. */
+static int64_t done_of(const weir_job_stats *s)
+{
+    return done_now(s) + before_of(s);
 }
 
 /* Items in all, as well as it is known; -1 if it is not. */
@@ -98,6 +110,8 @@ static void add_counts(line *l, const weir_job_stats *s, const term_style *style
         add(l, 1, style->bold, "%s done", done.text);
     if (s->failed)
         add(l, 2, style->red, "%s failed", units_count(&done, s->failed));
+    if (before_of(s))
+        add(l, 11, style->dim, "%s before", units_count(&done, before_of(s)));
 }
 
 static void add_flight(line *l, const weir_job_stats *s, const term_style *style)
@@ -216,7 +230,7 @@ void progress_render_plain(char dst[PROGRESS_SIZE], const progress_view *view)
 void progress_look(progress_history *history, progress_view *view)
 {
     const weir_job_stats *s = &view->stats;
-    int64_t done = done_of(s), total = total_of(s);
+    int64_t done = done_now(s), total = total_of(s), left = total - done_of(s);
     size_t last = (history->next + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES;
     if (history->len == 0 || s->elapsed - history->samples[last].elapsed >= SAMPLE_EVERY) {
         history->samples[history->next].elapsed = s->elapsed;
@@ -233,8 +247,8 @@ void progress_look(progress_history *history, progress_view *view)
     view->rate =
         s->elapsed > since ? (double)(done - before) * 1e9 / (double)(s->elapsed - since) : 0;
     view->left = -1;
-    if (total >= done && view->rate > 0 && (double)(total - done) / view->rate < 1e8)
-        view->left = (int64_t)((double)(total - done) / view->rate * 1e9);
+    if (total >= 0 && left >= 0 && view->rate > 0 && (double)left / view->rate < 1e8)
+        view->left = (int64_t)((double)left / view->rate * 1e9);
 }
 
 static int64_t cpu_time(void)

@@ -26,7 +26,7 @@ typedef enum progress_kind {
 /* What a line shows. */
 typedef struct progress_view {
     weir_job_stats stats;
-    double rate;  /* items done per second, lately */
+    double rate;  /* items done per second, lately, by this run */
     int64_t left; /* ns until the end; -1: cannot be told */
     double idle;  /* the share of processor time not used, 0 to 1; negative: not known */
 } progress_view;
@@ -46,7 +46,7 @@ enum { PROGRESS_SAMPLES = 32 };
 typedef struct progress_history {
     struct {
         int64_t elapsed;
-        int64_t done;
+        int64_t done; /* by this run */
     } samples[PROGRESS_SAMPLES];
     size_t len;
     size_t next;

@@ -146,6 +146,36 @@ TEST(falls_back_to_the_whole_run_when_nothing_moved)
     EXPECT_INT(v.rate, 50);
 }
 
+TEST(counts_what_was_done_before_but_not_for_the_rate)
+{
+    progress_history history = {.len = 0};
+    progress_view v = {
+        .stats = {.total = 100000, .estimate = -1, .ok_before = 30000, .failed_before = 10000}};
+    for (int64_t i = 0; i <= 100; i++) {
+        v.stats.elapsed = i * 100 * UNITS_MS;
+        v.stats.ok = 100 * i;
+        progress_look(&history, &v);
+    }
+    v.idle = -1;
+    EXPECT_INT(v.rate, 1000);
+    EXPECT_INT(v.left, 50 * UNITS_SEC);
+    progress_render_plain(text, &v);
+    EXPECT_STR(text, "50%, 50,000/100,000, 40,000 before, 0 in flight, 1,000/s, ETA 0:50");
+}
+
+TEST(takes_all_of_the_run_where_all_was_done_before)
+{
+    progress_history history = {.len = 0};
+    progress_view v = {.stats = {.total = 10, .estimate = -1, .ok_before = 10}, .idle = -1};
+    progress_look(&history, &v);
+    v.stats.elapsed = UNITS_SEC;
+    progress_look(&history, &v);
+    EXPECT_INT(v.rate, 0);
+    EXPECT_INT(v.left, -1);
+    progress_render_plain(text, &v);
+    EXPECT_STR(text, "100%, 10/10, 10 before, 0 in flight");
+}
+
 TEST(does_not_guess_before_the_first_item)
 {
     progress_history history = {.len = 0};
@@ -159,4 +189,6 @@ TESTS(CASE(shows_everything_where_there_is_room), CASE(leaves_out_what_matters_l
       CASE(says_when_it_is_held_back_or_finishing), CASE(writes_a_plain_line_without_controls),
       CASE(colors_and_resets), CASE(measures_the_rate_and_what_is_left),
       CASE(forgets_the_rate_of_long_ago), CASE(falls_back_to_the_whole_run_when_nothing_moved),
+      CASE(counts_what_was_done_before_but_not_for_the_rate),
+      CASE(takes_all_of_the_run_where_all_was_done_before),
       CASE(does_not_guess_before_the_first_item))

@@ -73,6 +73,17 @@ static void print_term(FILE *out, const char **sign, int64_t n, const char *styl
     *sign = " + ";
 }
 
+/* What the run that this one continues had done. */
+static void print_before(FILE *out, const char **sign, const weir_job_stats *s,
+                         const term_style *style)
+{
+    units_text count;
+    print_term(out, sign, s->ok_before + s->failed_before, "", "done before", style);
+    if (s->failed_before)
+        fprintf(out, " (%s%s failed%s)", style->red, units_count(&count, s->failed_before),
+                style->reset);
+}
+
 static void print_equation(FILE *out, const job_nouns *nouns, const weir_job_stats *s,
                            const term_style *style)
 {
@@ -80,9 +91,12 @@ static void print_equation(FILE *out, const job_nouns *nouns, const weir_job_sta
     const char *sign = " = ";
     fprintf(out, "%s%s %s%s", style->bold, units_count(&count, s->input),
             plural(s->input, nouns->one, nouns->many), style->reset);
-    if (s->input > 0 && s->ok == s->input) {
+    if (s->input > 0 && s->ok + s->ok_before == s->input) {
         fprintf(out, ", %s%s%s", style->green, s->input == 1 ? "ok" : "all ok", style->reset);
+        if (s->ok_before)
+            fprintf(out, " (%s done before)", units_count(&count, s->ok_before));
     } else {
+        print_before(out, &sign, s, style);
         print_term(out, &sign, s->ok, style->green, "ok", style);
         print_term(out, &sign, s->failed, style->red, "failed", style);
         print_term(out, &sign, s->cancelled, style->yellow, "cancelled", style);
@@ -151,6 +165,10 @@ static void print_reasons(FILE *out, const summary *s, const term_style *style, 
                 units_count(&count, s->other_reasons),
                 plural(s->other_reasons, "reason", "reasons"));
     }
+    if (s->stats.failed_before)
+        fprintf(out, "  %s failed before; --retry-failed does %s again\n",
+                units_count(&count, s->stats.failed_before),
+                plural(s->stats.failed_before, "it", "them"));
 }
 
 static void print_overlap(FILE *out, const weir_job_stats *s, const term_style *style)
@@ -261,5 +279,6 @@ int summary_exit_code(weir_status status, const weir_job_stats *s, int signal)
         return 128 + signal;
     if (s->end == WEIR_JOB_END_LIMIT)
         return s->failed > 0;
-    return s->failed || s->cancelled || s->not_started || s->end != WEIR_JOB_END_COMPLETE;
+    return s->failed || s->failed_before || s->cancelled || s->not_started ||
+           s->end != WEIR_JOB_END_COMPLETE;
 }

@@ -81,6 +81,38 @@ TEST(accounts_for_every_item_and_reason)
     EXPECT(!strstr(text, "rows in")); /* not all came through: a note says where they are */
 }
 
+TEST(counts_what_was_done_before)
+{
+    summary s = experiment();
+    s.stats.input = 10000;
+    s.stats.ok_before = 4000;
+    s.stats.ok = 5990;
+    s.stats.failed = 10;
+    EXPECT(strstr(printed(&s, 0), "10,000 requests = 4,000 done before + 5,990 ok + 10 failed\n"));
+    EXPECT(strstr(text, ", 5,882/s")); /* of what was done now */
+    s.stats.ok_before = 3988;
+    s.stats.failed_before = 12;
+    s.reasons[0] = (weir_job_reason){"HTTP 500", "https://host/1", 10};
+    s.reasons_len = 1;
+    EXPECT(strstr(printed(&s, 0),
+                  "10,000 requests = 4,000 done before (12 failed) + 5,990 ok + 10 failed\n"
+                  "  10 × HTTP 500  first: https://host/1\n"
+                  "  12 failed before; --retry-failed does them again\n"));
+    s = experiment();
+    s.stats.ok_before = 150;
+    s.stats.ok = 50;
+    EXPECT(strstr(printed(&s, 0), "200 requests, all ok (150 done before)\n"));
+    s.stats.ok_before = 200;
+    s.stats.ok = s.stats.attempts = s.stats.waited = 0;
+    EXPECT_STR(printed(&s, 0), "200 requests, all ok (200 done before)\n"
+                               "rows in products.ndjson\n");
+    s.stats.ok_before = 199;
+    s.stats.failed_before = 1;
+    EXPECT_STR(printed(&s, 0), "200 requests = 200 done before (1 failed)\n"
+                               "  1 failed before; --retry-failed does it again\n"
+                               "rows in products.ndjson\n");
+}
+
 TEST(leaves_out_what_did_not_happen)
 {
     summary s = {.nouns = &requests, .stats = {.end = WEIR_JOB_END_COMPLETE, .input_ended = 1}};
@@ -209,12 +241,17 @@ TEST(keeps_the_exit_codes)
     EXPECT_INT(summary_exit_code(WEIR_IO, &s, SIGINT), 2);
     s.end = WEIR_JOB_END_CLOSED;
     EXPECT_INT(summary_exit_code(WEIR_CLOSED, &s, 0), 0);
+    s = (weir_job_stats){.end = WEIR_JOB_END_COMPLETE, .input = 2, .ok = 1, .ok_before = 1};
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, 0), 0);
+    s.ok_before = 0;
+    s.failed_before = 1; /* its row is in the output */
+    EXPECT_INT(summary_exit_code(WEIR_OK, &s, 0), 1);
     s = (weir_job_stats){.end = WEIR_JOB_END_DEADLINE, .input = 1, .ok = 1};
     EXPECT_INT(summary_exit_code(WEIR_OK, &s, 0), 1); /* part of the input was never read */
 }
 
 TESTS(CASE(tells_a_good_run), CASE(accounts_for_every_item_and_reason),
-      CASE(leaves_out_what_did_not_happen), CASE(calls_things_by_their_names),
-      CASE(tells_of_threads_where_work_blocks), CASE(says_how_it_was_stopped),
-      CASE(takes_a_limit_for_a_good_end), CASE(cuts_long_examples_to_the_terminal),
-      CASE(escapes_paths), CASE(keeps_the_exit_codes))
+      CASE(counts_what_was_done_before), CASE(leaves_out_what_did_not_happen),
+      CASE(calls_things_by_their_names), CASE(tells_of_threads_where_work_blocks),
+      CASE(says_how_it_was_stopped), CASE(takes_a_limit_for_a_good_end),
+      CASE(cuts_long_examples_to_the_terminal), CASE(escapes_paths), CASE(keeps_the_exit_codes))

@@ -25,6 +25,19 @@ typedef struct weir_job weir_job;
 typedef int (*weir_write_fn)(void *arg, const char *bytes, size_t len);
 
 /*
+ * Whether a run is to go on where an earlier one ended. Where the rows go to a file, and those that
+ * failed to one as well or with the others, there is a journal of what is done, an SQLite database
+ * "OUTPUT.weir" beside it. docs/journal.md says what it promises.
+ */
+typedef enum weir_journal {
+    WEIR_JOURNAL_NEW,          /* begin; where a run did not come to its end: WEIR_INVALID */
+    WEIR_JOURNAL_RESUME,       /* go on with what is done; begin where there is nothing */
+    WEIR_JOURNAL_RESTART,      /* begin anew, whatever there is */
+    WEIR_JOURNAL_RETRY_FAILED, /* as RESUME, but what failed is not done */
+    WEIR_JOURNAL_NONE          /* keep none; where a run did not come to its end: WEIR_INVALID */
+} weir_journal;
+
+/*
  * What all kinds of job have in common; a kind's own options begin with it. Zero means the default
  * everywhere. Strings are copied. Times are nanoseconds, sizes bytes.
  */
@@ -41,6 +54,8 @@ typedef struct weir_job_options {
     weir_write_fn write; /* instead of output */
     void *write_arg;
     int unordered; /* rows as they finish, not in input order */
+    weir_journal journal;
+    int64_t commit_every; /* how much of a run may be lost and done again; 1 s */
 
     /* how many, how fast, how long */
     int64_t in_flight;  /* 0: found while running */
@@ -84,7 +99,8 @@ typedef enum weir_stop {
 
 /*
  * Where a job stands. All counts are of items unless said otherwise, and at the end
- * input = ok + failed + cancelled + not_started. Times are nanoseconds.
+ * input = ok + failed + cancelled + not_started + ok_before + failed_before. Times are
+ * nanoseconds.
  */
 typedef struct weir_job_stats {
     weir_job_phase phase;
@@ -97,6 +113,8 @@ typedef struct weir_job_stats {
     int64_t failed;
     int64_t cancelled;
     int64_t not_started;
+    int64_t ok_before;       /* done by the run that this one continues: their rows are there */
+    int64_t failed_before;   /* the same, and they failed */
     int64_t in_flight;       /* running now */
     int64_t waiting;         /* between two attempts now */
     int64_t limit;           /* how many may be in flight now */

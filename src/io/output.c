@@ -22,7 +22,8 @@ struct wi_output {
     char *path; /* with symbolic links resolved; NULL: written in place */
     char *temp; /* NULL: written in place */
     int fd;
-    int64_t whole; /* bytes of all writes that succeeded */
+    int64_t whole;  /* bytes of all writes that succeeded */
+    int64_t synced; /* of them, those that are on the disk for certain */
 };
 
 static void free_output(wi_output *output)
@@ -33,6 +34,18 @@ static void free_output(wi_output *output)
     free(output->path);
     free(output->temp);
     free(output);
+}
+
+char *wi_output_name(const char *path, const char *suffix)
+{
+    size_t len = strlen(path);
+    size_t end = strlen(suffix) + 1;
+    char *name = malloc(len + end);
+    if (name) {
+        memcpy(name, path, len);
+        memcpy(name + len, suffix, end);
+    }
+    return name;
 }
 
 /* ---- opening ---- */
@@ -63,15 +76,36 @@ static void take_after(int fd, const struct stat *old)
     (void)denied;
 }
 
+int wi_output_create(const char *path, const char *like)
+{
+    struct stat old;
+    bool has_old = like && stat(like, &old) == 0;
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+    int fd;
+    do
+        fd = open(path, flags, has_old ? 0600 : 0666);
+    while (fd < 0 && errno == EINTR);
+    if (fd >= 0 && has_old)
+        take_after(fd, &old);
+    return fd;
+}
+
+static weir_status look_beside(const char *path, bool is_there, const char *name, weir_error *err)
+{
+    struct stat link;
+    if (!is_there && lstat(path, &link) == 0)
+        return wi_fail(err, WEIR_NOTFOUND, "cannot write %s: a symbolic link to nothing", name);
+    if (is_there && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+        return wi_fail_errno(err, errno, "cannot write %s", name);
+    return WEIR_OK;
+}
+
 static weir_status open_beside(wi_output *output, const char *path, const struct stat *old,
                                weir_error *err)
 {
-    struct stat link;
-    if (!old && lstat(path, &link) == 0)
-        return wi_fail(err, WEIR_NOTFOUND, "cannot write %s: a symbolic link to nothing",
-                       output->name);
-    if (old && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
-        return fail_open(output, errno, err);
+    weir_status status = look_beside(path, old != NULL, output->name, err);
+    if (status != WEIR_OK)
+        return status;
     output->path = old ? realpath(path, NULL) : strdup(path);
     if (!output->path)
         return fail_open(output, errno, err);
@@ -83,21 +117,36 @@ static weir_status open_beside(wi_output *output, const char *path, const struct
     return WEIR_OK;
 }
 
+typedef enum found { NONE, FILE_THERE, IN_PLACE } found;
+
+/* What is there? */
+static weir_status find(const char *path, const char *name, struct stat *st, found *what,
+                        weir_error *err)
+{
+    size_t len = strlen(path);
+    if (stat(path, st) != 0) {
+        if (errno != ENOENT || !len)
+            return wi_fail_errno(err, errno, "cannot write %s", name);
+        if (path[len - 1] == '/')
+            return wi_fail_errno(err, ENOENT, "cannot write %s", name);
+        *what = NONE;
+        return WEIR_OK;
+    }
+    if (S_ISDIR(st->st_mode))
+        return wi_fail(err, WEIR_INVALID, "cannot write %s: it is a directory", name);
+    *what = S_ISREG(st->st_mode) ? FILE_THERE : IN_PLACE;
+    return WEIR_OK;
+}
+
 static weir_status open_path(wi_output *output, const char *path, weir_error *err)
 {
     struct stat st;
-    if (stat(path, &st) != 0) {
-        size_t len = strlen(path);
-        if (errno != ENOENT || !len)
-            return fail_open(output, errno, err);
-        if (path[len - 1] == '/')
-            return fail_open(output, ENOENT, err);
-        return open_beside(output, path, NULL, err);
-    }
-    if (S_ISDIR(st.st_mode))
-        return wi_fail(err, WEIR_INVALID, "cannot write %s: it is a directory", output->name);
-    return S_ISREG(st.st_mode) ? open_beside(output, path, &st, err)
-                               : open_in_place(output, path, err);
+    found what;
+    weir_status status = find(path, output->name, &st, &what, err);
+    if (status != WEIR_OK)
+        return status;
+    return what == IN_PLACE ? open_in_place(output, path, err)
+                            : open_beside(output, path, what == FILE_THERE ? &st : NULL, err);
 }
 
 weir_status wi_output_open(const char *path, wi_output **out, weir_error *err)
@@ -179,17 +228,18 @@ static int flush_to_disk(int fd)
     return 0;
 }
 
-/* So that the new name survives a crash; a file system that cannot do it has done what it could. */
-static void flush_folder(const char *path)
+int wi_output_sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (!folder)
+        return ENOMEM;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(folder);
-    if (fd >= 0) {
-        flush_to_disk(fd);
+    int sys_errno = fd < 0 ? errno : flush_to_disk(fd);
+    if (fd >= 0)
         close(fd);
-    }
+    return sys_errno == EACCES ? 0 : sys_errno; /* who may not read it cannot do more */
 }
 
 /* 0, or the errno; the temporary file is still there then. */
@@ -200,7 +250,7 @@ static int settle(const wi_output *output, const char *path)
         return sys_errno;
     if (rename(output->temp, path) != 0)
         return errno;
-    flush_folder(path);
+    wi_output_sync_folder(path);
     return 0;
 }
 
@@ -225,13 +275,9 @@ weir_status wi_output_commit(wi_output *output, weir_error *err)
 
 static char *partial_name(const char *path)
 {
-    static const char suffix[] = ".partial";
-    size_t len = wi_temporary_stem(path, sizeof suffix - 1);
-    char *name = malloc(len + sizeof suffix);
-    if (name) {
-        memcpy(name, path, len);
-        memcpy(name + len, suffix, sizeof suffix);
-    }
+    char *stem = strndup(path, wi_temporary_stem(path, sizeof ".partial" - 1));
+    char *name = stem ? wi_output_name(stem, ".partial") : NULL;
+    free(stem);
     return name;
 }
 
@@ -298,4 +344,131 @@ bool wi_output_is_same(const char *a, const char *b)
     free(pa);
     free(pb);
     return same;
+}
+
+/* ---- files that can be continued ---- */
+
+/* May a file be made in its folder, and renamed? */
+static weir_status look_at_folder(char *place, const char *name, weir_error *err)
+{
+    char *slash = strrchr(place, '/'); /* there is one */
+    *slash = '\0';
+    int sys_errno = 0;
+    if (faccessat(AT_FDCWD, *place ? place : "/", W_OK | X_OK, AT_EACCESS) != 0)
+        sys_errno = errno;
+    *slash = '/';
+    return sys_errno ? wi_fail_errno(err, sys_errno, "cannot write %s", name) : WEIR_OK;
+}
+
+weir_status wi_output_look(const char *path, char **place, weir_error *err)
+{
+    struct stat st;
+    found what = IN_PLACE;
+    char *at = NULL;
+    weir_status status = WEIR_OK;
+    if (strcmp(path, "-") != 0)
+        status = find(path, path, &st, &what, err);
+    if (status == WEIR_OK && what != IN_PLACE)
+        status = look_beside(path, what == FILE_THERE, path, err);
+    if (status == WEIR_OK && what != IN_PLACE && !(at = place_of(path)))
+        status = wi_fail_errno(err, errno, "cannot write %s", path);
+    if (at)
+        status = look_at_folder(at, path, err);
+    if (status != WEIR_OK)
+        free(at);
+    else
+        *place = at;
+    return status;
+}
+
+/* Whatever is there under that name is no longer wanted: it is not written into, since it could be
+ * another name of a file that is. */
+static weir_status begin_partial(wi_output *output, weir_error *err)
+{
+    if (unlink(output->temp) != 0 && errno != ENOENT)
+        return fail_open(output, errno, err);
+    output->fd = wi_output_create(output->temp, output->path);
+    return output->fd < 0 ? fail_open(output, errno, err) : WEIR_OK;
+}
+
+static weir_status go_on(wi_output *output, int64_t length, weir_error *err)
+{
+    struct stat st;
+    /* A FIFO that somebody put there does not hold it up. */
+    do
+        output->fd = open(output->temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    while (output->fd < 0 && errno == EINTR);
+    if (output->fd < 0 || fstat(output->fd, &st) != 0)
+        return wi_fail_errno(err, errno, "cannot go on with %s", output->temp);
+    if (!S_ISREG(st.st_mode))
+        return wi_fail(err, WEIR_INVALID, "cannot go on with %s: it is no regular file",
+                       output->temp);
+    if (st.st_size < length)
+        return wi_fail(err, WEIR_INVALID,
+                       "%s has %lld bytes, and %lld were there: it cannot be continued; begin anew "
+                       "with --restart",
+                       output->temp, (long long)st.st_size, (long long)length);
+    if (ftruncate(output->fd, length) != 0 || lseek(output->fd, length, SEEK_SET) != length)
+        return wi_fail_errno(err, errno, "cannot cut back %s", output->temp);
+    return WEIR_OK;
+}
+
+weir_status wi_output_continue(const char *place, const char *name, int64_t length, wi_output **out,
+                               weir_error *err)
+{
+    wi_output *output = calloc(1, sizeof *output);
+    if (!output)
+        return wi_fail_nomem(err);
+    output->fd = -1;
+    output->whole = output->synced = length;
+    output->name = strdup(name);
+    output->path = strdup(place);
+    output->temp = wi_output_name(place, ".partial");
+    weir_status status = WEIR_OK;
+    if (!output->name || !output->path || !output->temp)
+        status = wi_fail_nomem(err);
+    else
+        status = length ? go_on(output, length, err) : begin_partial(output, err);
+    if (status != WEIR_OK) {
+        free_output(output); /* what is there stays */
+        return status;
+    }
+    *out = output;
+    return WEIR_OK;
+}
+
+int64_t wi_output_length(const wi_output *output)
+{
+    return output->whole;
+}
+
+weir_status wi_output_read(const wi_output *output, int64_t offset, char *bytes, size_t size,
+                           size_t *len, weir_error *err)
+{
+    ssize_t n;
+    do
+        n = pread(output->fd, bytes, size, offset);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return wi_fail_errno(err, errno, "cannot read %s", output->temp);
+    *len = (size_t)n;
+    return WEIR_OK;
+}
+
+weir_status wi_output_sync(wi_output *output, weir_error *err)
+{
+    if (output->whole == output->synced)
+        return WEIR_OK;
+    while (fdatasync(output->fd) != 0)
+        if (errno != EINTR)
+            return wi_fail_errno(err, errno, "cannot bring %s to the disk", output->name);
+    output->synced = output->whole;
+    return WEIR_OK;
+}
+
+void wi_output_leave(wi_output *output, int64_t length)
+{
+    int failed = length >= 0 ? ftruncate(output->fd, length) : 0;
+    (void)failed; /* who continues it cuts it back */
+    free_output(output);
 }

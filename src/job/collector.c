@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "order.h"
 #include "portion.h"
 #include "thread.h"
@@ -29,10 +30,15 @@ struct wi_collector {
     bool broken; /* rows cannot be written: items are counted, no more */
     wi_tally tally;
     _Atomic uint64_t next;
-    _Atomic int64_t counts[4]; /* by wi_outcome */
-    atomic_size_t inside;      /* of what was put, that which has not left */
-    atomic_size_t unseen;      /* ..., that which was not looked at */
-    int64_t rows;              /* written of portions, if there is a limit */
+    _Atomic int64_t counts[WI_OUTCOMES];
+    atomic_size_t inside; /* of what was put, that which has not left */
+    atomic_size_t unseen; /* ..., that which was not looked at */
+    int64_t rows;         /* written of portions, if there is a limit */
+
+    bool is_open; /* a piece of work whose last portion has not come */
+    bool torn;    /* the sinks hold rows of what is not done */
+    uint64_t open_number;
+    wi_list aside; /* portions that wait until it has */
 
     pthread_mutex_t lock; /* the two below */
     wi_list inbox;
@@ -63,8 +69,7 @@ static void save(wi_collector *collector, wi_item *item)
 {
     weir_error err;
     const wi_kind *kind = collector->options.kind;
-    bool ended = item->outcome == WI_OUTCOME_OK || item->outcome == WI_OUTCOME_FAILED;
-    if (!kind->save || !ended || collector->broken)
+    if (!kind->save)
         return;
     if (kind->save(collector->options.job, item, &err) == WEIR_OK)
         return;
@@ -72,10 +77,20 @@ static void save(wi_collector *collector, wi_item *item)
     item->outcome = WI_OUTCOME_FAILED;
 }
 
+static wi_sink *rows_of(const wi_collector *collector)
+{
+    return wi_outputs_sink(collector->options.outputs, WI_OUTPUTS_ROWS);
+}
+
+static wi_sink *errors_of(const wi_collector *collector)
+{
+    return wi_outputs_sink(collector->options.outputs, WI_OUTPUTS_ERRORS);
+}
+
 static weir_status write_row(wi_collector *collector, wi_item *item, weir_error *err)
 {
-    bool apart = item->outcome == WI_OUTCOME_FAILED && collector->options.errors;
-    wi_sink *sink = apart ? collector->options.errors : collector->options.rows;
+    bool apart = item->outcome == WI_OUTCOME_FAILED && errors_of(collector);
+    wi_sink *sink = apart ? errors_of(collector) : rows_of(collector);
     wi_schema *input = item->batch ? wi_batch_schema(item->batch) : NULL;
     const wi_kind *kind = collector->options.kind;
     wi_batch *batch;
@@ -97,6 +112,25 @@ static weir_status write_row(wi_collector *collector, wi_item *item, weir_error 
     return wi_sink_end_row(sink, err);
 }
 
+/* The same, and notes that the item is done; of one that failed also where its row is. */
+static weir_status write_row_for_good(wi_collector *collector, wi_item *item, weir_error *err)
+{
+    wi_outputs *outputs = collector->options.outputs;
+    bool failed = item->outcome == WI_OUTCOME_FAILED;
+    int64_t from[WI_OUTPUTS_LEN], to[WI_OUTPUTS_LEN];
+    wi_extent extents[WI_OUTPUTS_LEN];
+    weir_status status = failed ? wi_outputs_positions(outputs, from, err) : WEIR_OK;
+    if (status == WEIR_OK)
+        status = write_row(collector, item, err);
+    if (status == WEIR_OK && failed)
+        status = wi_outputs_positions(outputs, to, err);
+    if (status != WEIR_OK)
+        return status;
+    for (size_t i = 0; failed && i < WI_OUTPUTS_LEN; i++)
+        extents[i] = (wi_extent){from[i], to[i] - from[i]};
+    return wi_outputs_done(outputs, &item->key, failed ? extents : NULL, err);
+}
+
 static void count_failure(wi_collector *collector, const wi_item *item)
 {
     wi_buf what = WI_BUF_INIT;
@@ -115,11 +149,16 @@ static uint64_t item_number(const wi_list *node)
 static void item_leaves(wi_collector *collector, wi_list *node)
 {
     wi_item *item = wi_container_of(node, wi_item, node);
-    weir_error err;
-    save(collector, item);
     bool has_row = item->outcome == WI_OUTCOME_OK || item->outcome == WI_OUTCOME_FAILED;
-    if (has_row && !collector->broken && write_row(collector, item, &err) != WEIR_OK)
-        break_off(collector, &err);
+    if (has_row && !collector->broken) {
+        weir_error err;
+        save(collector, item);
+        weir_status status = wi_outputs_has_journal(collector->options.outputs)
+                                 ? write_row_for_good(collector, item, &err)
+                                 : write_row(collector, item, &err);
+        if (status != WEIR_OK)
+            break_off(collector, &err);
+    }
     if (item->outcome == WI_OUTCOME_FAILED)
         count_failure(collector, item);
     atomic_fetch_add_explicit(&collector->counts[item->outcome], 1, memory_order_relaxed);
@@ -174,6 +213,30 @@ static size_t wanted(wi_collector *collector, const wi_portion *portion)
     return end;
 }
 
+/* Tells what is done. A place is that in the sink as far as both are from the end. */
+static weir_status tell_done(wi_collector *collector, const wi_portion *portion, weir_error *err)
+{
+    wi_outputs *outputs = collector->options.outputs;
+    const wi_portion_done *done = (const wi_portion_done *)portion->done.data;
+    size_t n = portion->done.len / sizeof *done;
+    const wi_portion_place end = wi_portion_place_now(portion);
+    int64_t at[WI_OUTPUTS_LEN] = {-1};
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < n; i++, done++) {
+        if (done->failed && at[0] < 0)
+            status = wi_outputs_positions(outputs, at, err);
+        const wi_extent extents[WI_OUTPUTS_LEN] = {
+            {at[WI_OUTPUTS_ROWS] - (int64_t)(end.rows - done->from.rows),
+             (int64_t)(done->to.rows - done->from.rows)},
+            {at[WI_OUTPUTS_ERRORS] - (int64_t)(end.failed_rows - done->from.failed_rows),
+             (int64_t)(done->to.failed_rows - done->from.failed_rows)},
+        };
+        if (status == WEIR_OK)
+            status = wi_outputs_done(outputs, &done->key, done->failed ? extents : NULL, err);
+    }
+    return status;
+}
+
 static void write_portion(wi_collector *collector, const wi_portion *portion)
 {
     const wi_collector_options *o = &collector->options;
@@ -184,11 +247,13 @@ static void write_portion(wi_collector *collector, const wi_portion *portion)
     if (wi_portion_is_damaged(portion))
         status = wi_fail_nomem(&err);
     if (status == WEIR_OK)
-        status =
-            wi_sink_write_rendered(o->rows, portion->rows.data, wanted(collector, portion), &err);
-    if (status == WEIR_OK && o->errors)
-        status = wi_sink_write_rendered(o->errors, portion->failed_rows.data,
+        status = wi_sink_write_rendered(rows_of(collector), portion->rows.data,
+                                        wanted(collector, portion), &err);
+    if (status == WEIR_OK && errors_of(collector))
+        status = wi_sink_write_rendered(errors_of(collector), portion->failed_rows.data,
                                         portion->failed_rows.len, &err);
+    if (status == WEIR_OK && portion->done.len)
+        status = tell_done(collector, portion, &err);
     if (status != WEIR_OK)
         break_off(collector, &err);
     else if (is_limited(collector))
@@ -215,12 +280,19 @@ static void count(wi_collector *collector, wi_outcome outcome, int64_t n)
     atomic_fetch_add_explicit(&collector->counts[outcome], n, memory_order_relaxed);
 }
 
-/* What comes after the limit was reached has come in vain: its items count as cancelled. */
+/* Has it come after the limit was reached? Or is it torn, and a journal kept? Such a one is left
+ * out unless it is too late: the run that continues this one will have all of it. */
+static bool is_in_vain(const wi_collector *collector, const wi_portion *portion)
+{
+    return is_limited(collector) ||
+           (portion->torn && portion->journaled && !collector->is_open && portion->last);
+}
+
 static void portion_leaves(wi_collector *collector, wi_list *node)
 {
     const wi_portion *portion = wi_container_of(node, wi_portion, node);
     int64_t in_vain = 0;
-    if (is_limited(collector)) {
+    if (is_in_vain(collector, portion)) {
         in_vain = portion->ok + portion->failed;
     } else {
         write_portion(collector, portion);
@@ -228,7 +300,12 @@ static void portion_leaves(wi_collector *collector, wi_list *node)
             count_failures(collector, portion);
         count(collector, WI_OUTCOME_OK, portion->ok);
         count(collector, WI_OUTCOME_FAILED, portion->failed);
+        collector->torn |= portion->torn;
     }
+    collector->is_open = !portion->last;
+    collector->open_number = portion->number;
+    count(collector, WI_OUTCOME_OK_BEFORE, portion->ok_before);
+    count(collector, WI_OUTCOME_FAILED_BEFORE, portion->failed_before);
     count(collector, WI_OUTCOME_CANCELLED, portion->cancelled + in_vain);
     count(collector, WI_OUTCOME_NOT_STARTED, portion->not_started);
     portion_drops(collector, node);
@@ -245,7 +322,11 @@ static void take_rest(wi_collector *collector)
     if (!rest) {
         wi_fail_nomem(&err);
         break_off(collector, &err);
-    } else if (kind->rest(collector->options.job, rest, &err) != WEIR_OK) {
+        return;
+    }
+    rest->last = true;
+    rest->journaled = wi_outputs_has_journal(collector->options.outputs);
+    if (kind->rest(collector->options.job, rest, &err) != WEIR_OK) {
         break_off(collector, &err);
         wi_portion_free(rest);
     } else {
@@ -266,15 +347,37 @@ static void take_leave(wi_collector *collector, wi_list *node)
     atomic_fetch_sub(&collector->inside, 1);
 }
 
+/* Do the sinks hold the rows of what is done, and no others? */
+static bool is_at_boundary(const wi_collector *collector)
+{
+    return !collector->is_open && !collector->torn;
+}
+
+static void commit(wi_collector *collector)
+{
+    weir_error err;
+    wi_outputs *outputs = collector->options.outputs;
+    if (collector->broken || !wi_outputs_has_journal(outputs) || !is_at_boundary(collector))
+        return;
+    if (wi_outputs_commit(outputs, &err) != WEIR_OK)
+        break_off(collector, &err);
+}
+
+/* In how many ns from now a commit is due; WI_FOREVER: not before something else comes. */
+static int64_t commit_due(const wi_collector *collector)
+{
+    const wi_outputs *outputs = collector->options.outputs;
+    if (collector->broken || !wi_outputs_has_journal(outputs) || !is_at_boundary(collector))
+        return WI_FOREVER;
+    return wi_outputs_due(outputs, wi_clock_now(wi_clock_real()));
+}
+
 static void flush(wi_collector *collector)
 {
     weir_error err;
     if (collector->broken)
         return;
-    weir_status status = wi_sink_flush(collector->options.rows, &err);
-    if (status == WEIR_OK && collector->options.errors)
-        status = wi_sink_flush(collector->options.errors, &err);
-    if (status != WEIR_OK)
+    if (wi_outputs_flush(collector->options.outputs, &err) != WEIR_OK)
         break_off(collector, &err);
 }
 
@@ -294,13 +397,27 @@ static void put_in_order(wi_collector *collector, wi_list *node)
     take_leave(collector, node);
 }
 
+/* Where order is not kept: rows of one piece stand together, so that there can be a commit after
+ * them. Without a journal they need not. */
+static void put_together(wi_collector *collector, wi_list *node)
+{
+    if (collector->is_open && wi_outputs_has_journal(collector->options.outputs) &&
+        collector->arrivals->number(node) != collector->open_number) {
+        wi_list_append(&collector->aside, node);
+        return;
+    }
+    take_leave(collector, node);
+    while (!collector->is_open && (node = wi_list_shift(&collector->aside)))
+        take_leave(collector, node);
+}
+
 static void process(wi_collector *collector, wi_list *things)
 {
     wi_list *node;
     size_t seen = 0;
     for (; (node = wi_list_shift(things)); seen++) {
         if (!collector->options.ordered)
-            take_leave(collector, node);
+            put_together(collector, node);
         else
             put_in_order(collector, node);
     }
@@ -308,19 +425,34 @@ static void process(wi_collector *collector, wi_list *things)
         take_leave(collector, node);
     atomic_store(&collector->next, collector->order.next);
     flush(collector);
+    if (commit_due(collector) == 0)
+        commit(collector);
     atomic_fetch_sub(&collector->unseen, seen);
     if (wi_budget_relieved(collector->options.budget))
         collector->options.relieved(collector->options.arg);
 }
 
+static bool has_news(const wi_collector *collector)
+{
+    return !wi_list_empty(&collector->inbox) || collector->closed;
+}
+
+/* Until there is something, or a commit is due. False: nothing comes any more. */
 static bool wait_for_things(wi_collector *collector, wi_list *things)
 {
+    int64_t due = commit_due(collector);
+    int64_t until = due == WI_FOREVER ? due : wi_clock_now(wi_clock_real()) + due;
+    struct timespec at = {until / WI_SECOND, until % WI_SECOND};
+    int waited = 0;
     pthread_mutex_lock(&collector->lock);
-    while (wi_list_empty(&collector->inbox) && !collector->closed)
-        pthread_cond_wait(&collector->news, &collector->lock);
+    while (!has_news(collector) && waited == 0)
+        waited = until == WI_FOREVER
+                     ? pthread_cond_wait(&collector->news, &collector->lock)
+                     : pthread_cond_timedwait(&collector->news, &collector->lock, &at);
     wi_list_splice(things, &collector->inbox);
+    bool over = collector->closed && wi_list_empty(things);
     pthread_mutex_unlock(&collector->lock);
-    return !wi_list_empty(things);
+    return !over;
 }
 
 static void *collect(void *arg)
@@ -332,10 +464,12 @@ static void *collect(void *arg)
         process(collector, &things);
     /* After a fault numbers may be missing: what came is still counted. */
     wi_list *node;
-    while ((node = wi_order_take_any(&collector->order)))
+    while ((node = wi_order_take_any(&collector->order)) ||
+           (node = wi_list_shift(&collector->aside)))
         take_leave(collector, node);
     take_rest(collector);
     flush(collector);
+    commit(collector);
     wi_tally_sort(&collector->tally);
     collector->options.ended(collector->options.arg);
     return NULL;
@@ -352,8 +486,13 @@ weir_status wi_collector_new(const wi_collector_options *options, wi_collector *
     collector->options = *options;
     collector->arrivals = options->kind->blocking ? &portions : &items;
     wi_list_init(&collector->inbox);
+    wi_list_init(&collector->aside);
     pthread_mutex_init(&collector->lock, NULL);
-    pthread_cond_init(&collector->news, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&collector->news, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     *out = collector;
     return WEIR_OK;
 }
@@ -424,6 +563,13 @@ void wi_collector_numbers_get(wi_collector *collector, wi_collector_numbers *num
     numbers->failed = atomic_load(&collector->counts[WI_OUTCOME_FAILED]);
     numbers->cancelled = atomic_load(&collector->counts[WI_OUTCOME_CANCELLED]);
     numbers->not_started = atomic_load(&collector->counts[WI_OUTCOME_NOT_STARTED]);
+    numbers->ok_before = atomic_load(&collector->counts[WI_OUTCOME_OK_BEFORE]);
+    numbers->failed_before = atomic_load(&collector->counts[WI_OUTCOME_FAILED_BEFORE]);
+}
+
+wi_outputs *wi_collector_outputs(const wi_collector *collector)
+{
+    return collector->options.outputs;
 }
 
 wi_tally *wi_collector_tally(wi_collector *collector)

@@ -16,7 +16,7 @@
 #include "error.h"
 #include "kind.h"
 #include "list.h"
-#include "sink.h"
+#include "outputs.h"
 #include "tally.h"
 
 typedef struct wi_collector wi_collector;
@@ -25,8 +25,7 @@ typedef struct wi_collector_options {
     const wi_kind *kind;
     void *job;
     wi_budget *budget;
-    wi_sink *rows;
-    wi_sink *errors; /* for the failed ones; NULL: with the others */
+    wi_outputs *outputs;
     bool ordered;
     int64_t halt_after;          /* so many failures end the run; 0: they do not */
     int64_t limit;               /* of portions so many rows are written; 0: all. Their row_ends
@@ -44,6 +43,8 @@ typedef struct wi_collector_numbers {
     int64_t failed;
     int64_t cancelled;
     int64_t not_started;
+    int64_t ok_before;
+    int64_t failed_before;
 } wi_collector_numbers;
 
 weir_status wi_collector_new(const wi_collector_options *options, wi_collector **out,
@@ -70,8 +71,11 @@ uint64_t wi_collector_next(wi_collector *collector);
  * does not block. */
 void wi_collector_close(wi_collector *collector);
 
-/* Closes, waits for the thread and frees. NULL is fine. The sinks are the caller's. */
+/* Closes, waits for the thread and frees. NULL is fine. The outputs are the caller's. */
 void wi_collector_free(wi_collector *collector);
+
+/* Where its rows go. */
+wi_outputs *wi_collector_outputs(const wi_collector *collector);
 
 void wi_collector_numbers_get(wi_collector *collector, wi_collector_numbers *numbers);
 

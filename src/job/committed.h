@@ -3,7 +3,7 @@
  *
  * A resumed run claims the key of each item of its input; what is claimed is gone. So the n-th item
  * that asks the same is committed if the journal holds n of them, in whatever order they come. The
- * place is made once, for as many as there are: 35 bytes for each key. Up to a bound it is memory;
+ * place is made once, for as many as there are: 31 bytes for each key. Up to a bound it is memory;
  * beyond that a file without a name, which the kernel may write out. Not thread-safe.
  */
 #ifndef WI_COMMITTED_H
@@ -22,7 +22,6 @@ typedef struct wi_key {
 typedef enum wi_committed_as {
     WI_COMMITTED_OK,
     WI_COMMITTED_FAILED,
-    WI_COMMITTED_RETRY, /* failed, and to be asked again */
     WI_COMMITTED_NOT,
 } wi_committed_as;
 

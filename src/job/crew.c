@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "collector.h"
 #include "crew_state.h"
 #include "thread.h"
 
@@ -152,10 +153,29 @@ static void wait_a_round(wi_crew *crew, int64_t began)
     pthread_cond_timedwait(&crew->news, &crew->lock, &until);
 }
 
+/* What rows there are already say how those to come are to look. */
+static weir_status go_on(wi_crew *crew, weir_error *err)
+{
+    wi_outputs *outputs = wi_collector_outputs(crew->collector);
+    const wi_blocking *kind = blocking_of(crew);
+    wi_buf line = WI_BUF_INIT;
+    if (!kind->continues || !wi_outputs_has_journal(outputs))
+        return WEIR_OK;
+    weir_status status = wi_outputs_header(outputs, WI_OUTPUTS_ROWS, &line, err);
+    if (status == WEIR_OK && line.failed)
+        status = wi_fail_nomem(err);
+    if (status == WEIR_OK && line.len)
+        status = kind->continues(crew->options.job, line.data, line.len, err);
+    wi_buf_fini(&line);
+    return status;
+}
+
 static bool begin(wi_crew *crew)
 {
     weir_error err;
     weir_status status = blocking_of(crew)->begin(crew->options.job, &err);
+    if (status == WEIR_OK)
+        status = go_on(crew, &err);
     if (status != WEIR_OK) {
         crew->options.fault(crew->options.arg, &err);
         return false;

@@ -46,6 +46,13 @@ size_t wi_hand_share(const wi_hand *hand);
 wi_portion *wi_hand_begin(wi_hand *hand, uint64_t number);
 
 /*
+ * Has an earlier run committed the item that asks this? Then it is counted, and to be passed over.
+ * Before an item begins; its key is portion->key from then on: what became of it is to be told with
+ * wi_portion_item_done or wi_portion_item_cut. Without a journal it never has.
+ */
+bool wi_hand_claim(wi_hand *hand, const void *asks, size_t len);
+
+/*
  * To be asked when the portion's rows have grown beyond WI_PORTION_BYTES, and not in the middle of
  * a row. Hands over what is there if its turn has come; else charges it to the budget and, if that
  * is spent, waits until its turn comes or there is memory. May block. The portion is empty or not

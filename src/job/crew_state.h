@@ -32,6 +32,9 @@ struct wi_hand {
     int64_t item_began;
     int64_t piece_began;
     int64_t items_before; /* this piece */
+    int64_t passed_over;  /* items of this piece, which an earlier run has done */
+    bool journaled;       /* what is done is noted, */
+    bool opened;          /* and a part of this piece has gone out while order is not kept */
     int64_t per_item;     /* ns that one took of late; 0: not known */
 
     /* Written by the hand's thread alone, read by others. */
@@ -64,6 +67,7 @@ struct wi_crew {
     atomic_int wanted;      /* those from here on are to leave */
     atomic_int working;     /* at a piece of work */
     wi_hand *_Atomic first; /* without order: it goes on although memory is spent; NULL: nobody */
+    atomic_bool opened;     /* the piece of the first: no other may hand over parts of its own */
     atomic_int peak;
     _Atomic int64_t per_item; /* what a hand knows that begins */
 

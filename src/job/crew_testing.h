@@ -20,6 +20,7 @@ typedef struct diligent {
     size_t padding;   /* of each row */
     int64_t longest;  /* an item's duration is random below that; 0: none waits */
     int fail_percent; /* of items */
+    bool fails_late;  /* in their last row; else that is the only one */
     int64_t fault_at; /* this piece is the job's fault; 0: none */
     int64_t stop_at;  /* at this piece somebody stops the job; 0: never */
     weir_stop stop_how;
@@ -149,6 +150,7 @@ static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64
 {
     diligent *d = h->d;
     bool failed = diligent_chance(d, (uint64_t)item, 1, d->fail_percent);
+    int64_t n = failed && !d->fails_late ? 1 : d->rows;
     if (d->longest) {
         wi_random random;
         wi_random_init(&random, d->seed * 77 + (uint64_t)item);
@@ -161,8 +163,8 @@ static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64
         return false;
     if (d->holds && !diligent_hold(h))
         return false;
-    for (int64_t r = 0; r < (failed ? 1 : d->rows); r++) {
-        diligent_put_row(d, portion, item * d->rows + r, failed);
+    for (int64_t r = 0; r < n; r++) {
+        diligent_put_row(d, portion, item * d->rows + r, failed && r == n - 1);
         if (portion->rows.len + portion->failed_rows.len >= WI_PORTION_BYTES &&
             !wi_hand_flush(h->hand))
             return false;
@@ -174,6 +176,21 @@ static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64
     else
         portion->ok++;
     return true;
+}
+
+static inline void diligent_take_item(diligent_hand *h, wi_portion *portion, int64_t item)
+{
+    const wi_portion_place from = wi_portion_place_now(portion);
+    atomic_fetch_add(&h->d->started, 1);
+    wi_hand_item_begins(h->hand);
+    if (diligent_do_item(h, portion, item)) {
+        wi_portion_item_done(portion, diligent_chance(h->d, (uint64_t)item, 1, h->d->fail_percent),
+                             from);
+    } else {
+        wi_portion_item_cut(portion, from);
+        portion->cancelled++;
+    }
+    wi_hand_item_ended(h->hand, 10);
 }
 
 static inline void diligent_wait_for_memory(diligent *d, int64_t most)
@@ -214,14 +231,10 @@ static inline weir_status diligent_work(void *state, weir_error *err)
     if (piece == 0 && d->waits_for_memory)
         diligent_wait_for_memory(d, 768 << 10);
     for (int64_t item = first; item < end; item++) {
-        if (wi_hand_is_draining(h->hand)) {
+        if (wi_hand_is_draining(h->hand))
             portion->not_started++;
-            continue;
-        }
-        atomic_fetch_add(&d->started, 1);
-        wi_hand_item_begins(h->hand);
-        portion->cancelled += !diligent_do_item(h, portion, item);
-        wi_hand_item_ended(h->hand, 10);
+        else if (!wi_hand_claim(h->hand, &item, sizeof item))
+            diligent_take_item(h, portion, item);
     }
     if (d->padding)
         diligent_look_at_memory(d);
@@ -320,7 +333,8 @@ static inline weir_job_stats diligent_sound(weir_job *job, diligent *d)
     EXPECT_INT(s.phase, WEIR_JOB_DONE);
     EXPECT(s.end != WEIR_JOB_END_NONE);
     EXPECT_INT(s.input, atomic_load(&d->found));
-    EXPECT_INT(s.ok + s.failed + s.cancelled + s.not_started, s.input);
+    EXPECT_INT(s.ok + s.failed + s.cancelled + s.not_started + s.ok_before + s.failed_before,
+               s.input);
     EXPECT(s.not_started >= 0);
     EXPECT_INT(s.in_flight, 0);
     EXPECT_INT(s.waiting, 0);

@@ -429,6 +429,15 @@ static weir_status check(void *job, bool has_input, wi_schema *schema, weir_erro
     return status;
 }
 
+static void asks(const void *job, const wi_item *item, wi_buf *out)
+{
+    (void)job;
+    const wi_exec_item *x = wi_container_of(item, wi_exec_item, item);
+    wi_buf_append(out, &x->text.len, sizeof x->text.len);
+    wi_buf_append(out, x->text.data, x->text.len);
+    wi_buf_append(out, x->input.data, x->input.len);
+}
+
 const wi_kind wi_exec_kind = {
     .name = "exec",
     .descriptors = 4, /* three pipes and a pidfd */
@@ -444,6 +453,7 @@ const wi_kind wi_exec_kind = {
     .cancel = cancel,
     .resume = resume,
     .emit = wi_exec_emit,
+    .asks = asks,
     .pass = wi_exec_pass,
     .release = release,
     .describe = wi_exec_describe,

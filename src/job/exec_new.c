@@ -254,6 +254,25 @@ static weir_status complete(wi_exec *exec, const weir_exec_options *o, weir_job_
     return wi_guard_new((size_t)common->in_flight + WI_MAX_LANES, exec->grace, &exec->guard, err);
 }
 
+/* What a run that continues must have in common with the first. The lists are its input, which may
+ * be longer then; a variable may be a secret. */
+static weir_status add_facts(const weir_exec_options *o, wi_facts *facts, weir_error *err)
+{
+    wi_buf env = WI_BUF_INIT;
+    wi_facts_add_list(facts, "the command", o->argv, o->argv_len);
+    wi_facts_add_flag(facts, "shell", o->shell);
+    wi_facts_add(facts, "stdin", o->input_text);
+    wi_facts_add(facts, "cwd", o->cwd);
+    wi_facts_add_flag(facts, "passthrough", o->passthrough);
+    for (size_t i = 0; i < o->env_len; i++)
+        wi_buf_append(&env, o->env[i], strlen(o->env[i]) + 1);
+    if (env.len)
+        wi_facts_add_hash(facts, "env (its hash)", env.data, env.len);
+    facts->failed |= env.failed;
+    wi_buf_fini(&env);
+    return facts->failed ? wi_fail_nomem(err) : WEIR_OK;
+}
+
 weir_status weir_exec_new(const weir_exec_options *options, weir_job **out, weir_error *err)
 {
     weir_exec_options taken;
@@ -272,7 +291,10 @@ weir_status weir_exec_new(const weir_exec_options *options, weir_job **out, weir
         status = describe_job(exec, o, err);
     if (status == WEIR_OK)
         status = complete(exec, o, &job.common, err);
+    if (status == WEIR_OK)
+        status = add_facts(o, &job.facts, err);
     if (status != WEIR_OK) {
+        wi_facts_fini(&job.facts);
         wi_exec_free(exec);
         return status;
     }

@@ -140,6 +140,15 @@ static weir_status make_body(const wi_fetch *fetch, wi_fetch_item *f, const wi_s
     return status;
 }
 
+wi_scope wi_fetch_scope(const wi_fetch_item *f)
+{
+    return (wi_scope){.batch = f->item.batch,
+                      .row = f->item.row,
+                      .number = f->item.number + 1,
+                      .url = f->template_,
+                      .choice = f->choice};
+}
+
 weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf *origin,
                              weir_error *err)
 {
@@ -153,11 +162,7 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
     while (f->choice >= wi_template_count(fetch->urls[i]))
         f->choice -= wi_template_count(fetch->urls[i++]);
     f->template_ = fetch->urls[i];
-    wi_scope scope = {.batch = item->batch,
-                      .row = item->row,
-                      .number = item->number + 1,
-                      .url = f->template_,
-                      .choice = f->choice};
+    wi_scope scope = wi_fetch_scope(f);
     weir_status status = make_url(f, &scope, origin, err);
     if (status == WEIR_OK && !fetch->headers_constant)
         status = make_headers(fetch, &scope, &f->headers, err);
@@ -194,6 +199,7 @@ static void on_begin(void *arg, int http_status)
     forget_content(f);
     f->status = http_status;
     f->retry_after = -1;
+    f->hint = (wi_rate_hint){0};
     f->says_json = false;
     f->says_nothing = true;
     f->location[0] = '\0';
@@ -239,6 +245,8 @@ static void on_header(void *arg, const char *name, size_t name_len, const char *
         f->says_nothing = false;
     } else if (wi_text_equal_nocase(name, name_len, "retry-after")) {
         f->retry_after = wi_retry_after(value, value_len, time(NULL));
+    } else if (wi_rate_hint_header(&f->hint, name, name_len, value, value_len, time(NULL))) {
+        return;
     } else if (wi_text_equal_nocase(name, name_len, "location")) {
         /* A server may repeat a secret that the URL's query holds. */
         size_t shown = f->shown ? length_before(value, value_len, "?#") : value_len;
@@ -315,13 +323,35 @@ static void judge_status(wi_fetch_item *f, wi_attempt *attempt)
              f->location);
     wi_item_set_failure(&f->item, reason, redirect ? error : NULL);
     attempt->may_retry = wi_retry_set_has_http(&fetch->retry_on, f->status) && !fetch->once;
-    attempt->overload = f->status == 429 || f->status == 503;
-    if (attempt->overload)
+    attempt->signal = f->status == 429   ? WI_SIGNAL_RATE
+                      : f->status == 503 ? WI_SIGNAL_BUSY
+                                         : WI_SIGNAL_FINE;
+    bool refused = attempt->signal != WI_SIGNAL_FINE;
+    if (refused)
         attempt->retry_after = f->retry_after;
-    if (f->retry_after > 0 && attempt->overload) {
+    if (f->retry_after > 0 && refused) {
         snprintf(error, sizeof error, "%s, retry after %lld s", reason,
                  (long long)((f->retry_after + WI_SECOND - 1) / WI_SECOND));
         wi_item_set_failure(&f->item, reason, error);
+    }
+}
+
+/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that there
+ * is. */
+static wi_signal signal_of(const wi_http_result *result)
+{
+    bool answered = result->http_status != 0;
+    switch (result->status) {
+    case WEIR_TIMEDOUT:
+        return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
+    case WEIR_CONNECT:
+    case WEIR_RESOLVE:
+        return WI_SIGNAL_GONE;
+    case WEIR_RESET:
+    case WEIR_TRUNCATED:
+        return answered ? WI_SIGNAL_FINE : WI_SIGNAL_GONE;
+    default:
+        return WI_SIGNAL_FINE;
     }
 }
 
@@ -342,7 +372,7 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
     /* What is not known to have been sent may be sent again, whatever the method. */
     attempt->may_retry =
         wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
-    attempt->overload = result->status == WEIR_TIMEDOUT || result->status == WEIR_CONNECT;
+    attempt->signal = signal_of(result);
     f->status = result->http_status;
     forget_body(f);
 }
@@ -353,6 +383,7 @@ static void on_done(void *arg, const wi_http_result *result)
     wi_attempt attempt = {
         .cancelled = result->status == WEIR_CANCELLED,
         .retry_after = -1,
+        .hint = f->hint,
         .duration = result->duration,
     };
     f->exchange = NULL;
@@ -392,6 +423,7 @@ static void start(void *state, wi_item *item)
         request.body = "";
     forget_content(f);
     f->status = 0;
+    f->hint = (wi_rate_hint){0};
     weir_status status = wi_http_start(lane->http, &request, f, &f->exchange, &err);
     if (status != WEIR_OK) {
         wi_attempt attempt = {.retry_after = -1};
@@ -427,6 +459,24 @@ static void release(wi_item *item)
     wi_http_headers_free(f->headers);
     wi_buf_fini(&f->content);
     wi_buf_fini(&f->lines);
+}
+
+/* Headers are not among it: what they get from the input are cells, and the rest is for all items.
+ */
+static void asks(const void *job, const wi_item *item, wi_buf *out)
+{
+    const wi_fetch *fetch = job;
+    const wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
+    wi_buf_append(out, f->method, strlen(f->method) + 1);
+    wi_buf_append(out, f->url, strlen(f->url) + 1);
+    if (fetch->has_body) {
+        const wi_buf *constant = &fetch->body_constant;
+        const size_t len = f->body ? f->body_len : constant->len;
+        wi_buf_append(out, &len, sizeof len);
+        wi_buf_append(out, f->body ? f->body : constant->data, len);
+    }
+    if (fetch->save)
+        wi_fetch_put_path(fetch, f, out, NULL);
 }
 
 static void describe(const wi_item *item, wi_buf *out)
@@ -489,7 +539,9 @@ const wi_kind wi_fetch_kind = {
     .cancel = cancel,
     .resume = resume,
     .emit = wi_fetch_emit,
+    .asks = asks,
     .save = wi_fetch_save,
+    .sync = wi_fetch_sync,
     .release = release,
     .describe = describe,
     .free = wi_fetch_free,

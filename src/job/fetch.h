@@ -16,6 +16,7 @@
 #include "http.h"
 #include "item.h"
 #include "kind.h"
+#include "rate_hint.h"
 #include "retry.h"
 #include "template.h"
 
@@ -67,6 +68,7 @@ typedef struct wi_fetch_item {
     /* the answer */
     int status;
     int64_t retry_after; /* -1: none */
+    wi_rate_hint hint;
     char location[160];  /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
@@ -89,6 +91,9 @@ static inline const char *wi_fetch_shown(const wi_fetch_item *f)
 weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf *origin,
                              weir_error *err);
 
+/* What its templates are expanded with. */
+wi_scope wi_fetch_scope(const wi_fetch_item *f);
+
 void wi_fetch_free(void *job);
 
 /* ---- fetch_row.c ---- */
@@ -99,6 +104,11 @@ bool wi_fetch_classify(wi_fetch_item *f);
 size_t wi_fetch_columns(const void *job, const char *const **names);
 size_t wi_fetch_optional_columns(const void *job, const char *const **names);
 void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first);
+
+/* Appends where its body is saved, as it stands in the row. */
+weir_status wi_fetch_put_path(const wi_fetch *fetch, const wi_fetch_item *f, wi_buf *out,
+                              weir_error *err);
 weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err);
+weir_status wi_fetch_sync(const void *job, weir_error *err);
 
 #endif

@@ -449,6 +449,55 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
     return status;
 }
 
+/* ---- what a run that continues must have in common with the first ---- */
+
+/* A password that stands in a URL may have changed, and has no place in a file. */
+static void add_url_fact(wi_buf *list, const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    const char *at = memrchr(host, '@', strcspn(host, "/?#"));
+    wi_buf_puts(list, list->len ? " " : "");
+    wi_buf_append(list, url, (size_t)(host - url));
+    wi_buf_puts(list, at ? at + 1 : host);
+}
+
+/* Of the headers, those that say which form the answer is to have: others may be secrets. */
+static bool shapes_answer(const char *header)
+{
+    static const char *const prefixes[] = {"Accept", "Content-", "If-", "Prefer", "Range"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncasecmp(header, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+static weir_status add_facts(const weir_fetch_options *o, wi_facts *facts, weir_error *err)
+{
+    wi_buf urls = WI_BUF_INIT, headers = WI_BUF_INIT;
+    for (size_t i = 0; i < o->urls_len; i++)
+        add_url_fact(&urls, o->urls[i]);
+    for (size_t i = 0; i < o->headers_len; i++)
+        if (shapes_answer(o->headers[i]))
+            wi_buf_printf(&headers, "%s%s", headers.len ? "; " : "", o->headers[i]);
+    if (o->urls_len)
+        wi_facts_add(facts, "url", wi_buf_cstr(&urls));
+    if (headers.len)
+        wi_facts_add(facts, "header", wi_buf_cstr(&headers));
+    wi_facts_add(facts, "request", o->method);
+    if (o->body)
+        wi_facts_add_hash(facts, "data (its hash)", o->body, o->body_len);
+    wi_facts_add(facts, "save", o->save);
+    wi_facts_add_flag(facts, "data-raw", o->body_raw);
+    wi_facts_add_flag(facts, "headers", o->with_headers);
+    wi_facts_add_flag(facts, "no-body", o->no_body);
+    wi_facts_add_flag(facts, "location", o->follow);
+    facts->failed |= urls.failed || headers.failed;
+    wi_buf_fini(&urls);
+    wi_buf_fini(&headers);
+    return facts->failed ? wi_fail_nomem(err) : WEIR_OK;
+}
+
 weir_status weir_fetch_new(const weir_fetch_options *options, weir_job **out, weir_error *err)
 {
     weir_fetch_options taken;
@@ -470,7 +519,10 @@ weir_status weir_fetch_new(const weir_fetch_options *options, weir_job **out, we
         status = wi_job_options_fill(&job.common, DEFAULT_TIMEOUT, DEFAULT_RETRIES, err);
     if (status == WEIR_OK)
         status = describe_job(fetch, o, err);
+    if (status == WEIR_OK)
+        status = add_facts(o, &job.facts, err);
     if (status != WEIR_OK) {
+        wi_facts_fini(&job.facts);
         wi_fetch_free(fetch);
         return status;
     }

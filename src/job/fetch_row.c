@@ -1,6 +1,8 @@
 /* fetch_row.c: from an answer to a row. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "content.h"
 #include "fetch.h"
@@ -143,25 +145,26 @@ void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first
         put_body(f, batch, column, column + 1);
 }
 
+weir_status wi_fetch_put_path(const wi_fetch *fetch, const wi_fetch_item *f, wi_buf *out,
+                              weir_error *err)
+{
+    wi_scope scope = wi_fetch_scope(f);
+    wi_buf_puts(out, fetch->save_prefix);
+    return wi_template_expand(fetch->save, &scope, out, NULL, err);
+}
+
 weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err)
 {
     const wi_fetch *fetch = job;
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
     if (!fetch->save || item->outcome != WI_OUTCOME_OK)
         return WEIR_OK;
-    wi_scope scope = {.batch = item->batch,
-                      .row = item->row,
-                      .number = item->number + 1,
-                      .url = f->template_,
-                      .choice = f->choice};
     wi_buf path = WI_BUF_INIT;
-    size_t prefix = strlen(fetch->save_prefix);
-    wi_buf_append(&path, fetch->save_prefix, prefix);
-    weir_status status = wi_template_expand(fetch->save, &scope, &path, NULL, err);
+    weir_status status = wi_fetch_put_path(fetch, f, &path, err);
     if (status == WEIR_OK && !wi_buf_cstr(&path))
         status = wi_fail_nomem(err);
     if (status == WEIR_OK)
-        status = wi_output_save(fetch->save_root, path.data + prefix,
+        status = wi_output_save(fetch->save_root, path.data + strlen(fetch->save_prefix),
                                 f->content.data ? f->content.data : "", f->content.len, err);
     if (status == WEIR_OK) {
         size_t len;
@@ -169,4 +172,14 @@ weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err)
     }
     wi_buf_fini(&path);
     return status;
+}
+
+/* All at once: flushing each file by itself would take as many turns of the disk. */
+weir_status wi_fetch_sync(const void *job, weir_error *err)
+{
+    const wi_fetch *fetch = job;
+    if (fetch->save && syncfs(fetch->save_root) != 0)
+        return wi_fail_errno(err, errno, "cannot flush what is saved below %s to the disk",
+                             *fetch->save_prefix ? fetch->save_prefix : ".");
+    return WEIR_OK;
 }

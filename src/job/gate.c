@@ -10,12 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "breaker.h"
 #include "clock.h"
 #include "limit.h"
 #include "list.h"
 #include "map.h"
+#include "pace.h"
+#include "quota.h"
 
-#define LONGEST_WAIT ((int64_t)1 << 60)
+enum {
+    SPARE_PART = 8, /* of the total is kept free for those who have less than their share */
+};
 
 /* What one lane has of a limit. */
 typedef struct claim {
@@ -28,8 +33,11 @@ struct wi_origin {
     size_t index;
     wi_limit limit;
     int64_t in_flight;
-    double tokens;
-    int64_t tokens_at;
+    bool wants; /* it was turned away for want of a slot of the total */
+    wi_bucket given; /* the rate that the user gave */
+    wi_pace pace;
+    wi_quota quota;
+    wi_breaker breaker;
     int64_t held_until;
     const char *name;
     claim claims[]; /* by lane; the name stands behind them */
@@ -43,6 +51,8 @@ struct wi_gate {
     wi_origin *origins;
     int64_t in_flight;
     int64_t peak;
+    int64_t active; /* origins that have something in flight, or want to */
+    bool spared[WI_MAX_LANES]; /* turned away so that something is spared for other origins */
     uint64_t last_ticket;
     claim claims[WI_MAX_LANES]; /* on the total */
 };
@@ -81,8 +91,9 @@ static wi_origin *origin_new(wi_gate *gate, const char *name, size_t len)
     if (!origin)
         return NULL;
     origin->name = memcpy((char *)origin->claims + claims, name, len);
-    origin->tokens = gate->burst;
     const wi_gate_options *o = &gate->options;
+    origin->given = (wi_bucket){.rate = o->rate, .burst = gate->burst, .tokens = gate->burst};
+    wi_breaker_init(&origin->breaker, o->patience);
     int64_t most = o->per_origin > 0 && o->per_origin < o->total ? o->per_origin : o->total;
     wi_limit_init(&origin->limit, o->find_limit ? 0 : most, most);
     if (!wi_map_put(&gate->by_name, origin->name, len, origin)) {
@@ -140,18 +151,47 @@ static void wait_for(wi_gate *gate, claim *mine)
         mine->ticket = ++gate->last_ticket;
 }
 
+static bool is_active(const wi_origin *origin)
+{
+    return origin->in_flight > 0 || origin->wants;
+}
+
+static void want(wi_gate *gate, wi_origin *origin, bool wants)
+{
+    bool was = is_active(origin);
+    origin->wants = wants;
+    gate->active += is_active(origin) - was;
+}
+
+/*
+ * May it have one more of the total? Below its even share of that always; beyond, as long as
+ * something is left for the others. So an origin that is slow and keeps what it has cannot take it
+ * all from those that are quick and give theirs back; and alone it may have everything.
+ */
+static bool is_fair(const wi_gate *gate, const wi_origin *origin)
+{
+    int64_t active = gate->active + !is_active(origin);
+    int64_t total = gate->options.total;
+    if (active < 2 || origin->in_flight < total / active)
+        return true;
+    return total - gate->in_flight > total / SPARE_PART;
+}
+
 static bool slot_is_free(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t *again)
 {
     const wi_gate_options *options = &gate->options;
     int64_t total = options->total;
     int64_t limit = wi_limit_now(&origin->limit, now);
-    if (options->lane_most && gate->claims[lane].in_flight >= options->lane_most) {
-        *again = WI_FOREVER; /* when one of its own ends it looks again by itself */
+    *again = WI_FOREVER;
+    if (options->lane_most && gate->claims[lane].in_flight >= options->lane_most)
+        return false; /* when one of its own ends it looks again by itself */
+    if (gate->in_flight < total && !is_fair(gate, origin)) {
+        gate->spared[lane] = true;
         return false;
     }
     if (gate->in_flight >= total || is_owed(gate, gate->claims, lane, total)) {
+        want(gate, origin, true);
         wait_for(gate, &gate->claims[lane]);
-        *again = WI_FOREVER;
         return false;
     }
     gate->claims[lane].ticket = 0;
@@ -163,24 +203,6 @@ static bool slot_is_free(wi_gate *gate, wi_origin *origin, int lane, int64_t now
     return true;
 }
 
-static bool token_is_there(wi_gate *gate, wi_origin *origin, int64_t now, int64_t *again)
-{
-    double rate = gate->options.rate;
-    if (rate <= 0)
-        return true;
-    if (origin->tokens_at) {
-        origin->tokens += (double)(now - origin->tokens_at) * rate / WI_SECOND;
-        if (origin->tokens > gate->burst)
-            origin->tokens = gate->burst;
-    }
-    origin->tokens_at = now;
-    if (origin->tokens >= 1)
-        return true;
-    double wait = (1 - origin->tokens) * WI_SECOND / rate;
-    *again = now + (wait < LONGEST_WAIT ? (int64_t)wait : LONGEST_WAIT) + 1;
-    return false;
-}
-
 /* Those who wait and have less than their share; and, if `all`, the others who wait too. */
 static void choose(const wi_gate *gate, const claim *claims, int lane, int64_t limit, bool all,
                    bool poke[])
@@ -189,6 +211,14 @@ static void choose(const wi_gate *gate, const claim *claims, int lane, int64_t l
     for (int i = 0; i < gate->options.lanes; i++)
         if (i != lane && claims[i].ticket && (all || claims[i].in_flight < each))
             poke[i] = true;
+}
+
+static void choose_spared(wi_gate *gate, bool poke[])
+{
+    for (int i = 0; i < gate->options.lanes; i++) {
+        poke[i] = poke[i] || gate->spared[i];
+        gate->spared[i] = false;
+    }
 }
 
 static void poke_lanes(wi_gate *gate, const bool poke[])
@@ -204,7 +234,12 @@ static void take_slot(wi_gate *gate, wi_origin *origin, int lane, int64_t now, b
     int64_t total = gate->options.total;
     int64_t limit = wi_limit_now(&origin->limit, now);
     bool waited = gate->claims[lane].ticket || origin->claims[lane].ticket;
-    origin->tokens -= gate->options.rate > 0;
+    wi_bucket_take(&origin->given);
+    wi_bucket_take(&origin->pace.bucket);
+    wi_quota_take(&origin->quota, now);
+    wi_breaker_begin(&origin->breaker, now);
+    want(gate, origin, false);
+    gate->active += !is_active(origin);
     origin->in_flight++;
     origin->claims[lane].in_flight++;
     origin->claims[lane].ticket = 0;
@@ -220,54 +255,122 @@ static void take_slot(wi_gate *gate, wi_origin *origin, int lane, int64_t now, b
         choose(gate, origin->claims, lane, limit, false, poke);
 }
 
-bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
-                   int64_t *again)
+/* Whatever concerns the origin alone, the latest of all. */
+static bool origin_may(wi_origin *origin, int64_t now, int64_t *again)
+{
+    int64_t when = origin->held_until;
+    int64_t other = 0;
+    if (!wi_bucket_has(&origin->given, now, &other) && other > when)
+        when = other;
+    if (!wi_pace_may(&origin->pace, now, &other) && other > when)
+        when = other;
+    if (!wi_quota_may(&origin->quota, now, &other) && other > when)
+        when = other;
+    *again = when;
+    return when <= now;
+}
+
+/* What is held back has no claim to a slot that others could use. */
+static void give_way(wi_gate *gate, wi_origin *origin, int lane)
+{
+    want(gate, origin, false);
+    gate->claims[lane].ticket = 0;
+}
+
+static wi_entry enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                      int64_t *again)
+{
+    bool gone = false;
+    if (!wi_breaker_may(&origin->breaker, now, again, &gone) || !origin_may(origin, now, again)) {
+        give_way(gate, origin, lane);
+        return gone ? WI_ENTRY_GONE : WI_ENTRY_LATER;
+    }
+    if (!beyond && !slot_is_free(gate, origin, lane, now, again))
+        return WI_ENTRY_LATER;
+    return WI_ENTRY_IN;
+}
+
+wi_entry wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                       int64_t *again)
 {
     bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
-    bool may = now >= origin->held_until;
-    if (!may)
-        *again = origin->held_until;
-    may = may && (beyond || slot_is_free(gate, origin, lane, now, again)) &&
-          token_is_there(gate, origin, now, again);
-    if (may)
+    wi_entry entry = enter(gate, origin, lane, beyond, now, again);
+    if (entry == WI_ENTRY_IN)
         take_slot(gate, origin, lane, now, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);
-    return may;
+    return entry;
 }
 
 static void leave(wi_gate *gate, wi_origin *origin, int lane, bool poke[])
 {
     origin->in_flight--;
+    gate->active -= !is_active(origin);
     origin->claims[lane].in_flight--;
     gate->in_flight--;
     gate->claims[lane].in_flight--;
     int64_t limit = (int64_t)origin->limit.limit;
     choose(gate, gate->claims, lane, gate->options.total, !gate->claims[lane].ticket, poke);
     choose(gate, origin->claims, lane, limit, !origin->claims[lane].ticket, poke);
+    choose_spared(gate, poke);
 }
 
-void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t duration,
-                   bool overload, int64_t hold)
+/* The pace knows of refusals by a rate; as long as it has none, fewer at once will do. */
+static void learn(wi_origin *origin, int64_t now, const wi_leaving *leaving)
+{
+    int64_t began = now - leaving->duration;
+    wi_signal signal = leaving->signal;
+    bool was_set = wi_pace_is_set(&origin->pace);
+    bool alone = origin->in_flight == 1 || origin->limit.limit < 2;
+    if (signal == WI_SIGNAL_FINE)
+        wi_pace_accepted(&origin->pace, now, began);
+    if (signal == WI_SIGNAL_RATE || (signal == WI_SIGNAL_BUSY && (was_set || alone))) {
+        bool set = wi_pace_refused(&origin->pace, now, began, alone);
+        if (set && !was_set)
+            wi_limit_restore(&origin->limit, now);
+        if (set)
+            return;
+    }
+    wi_limit_end(&origin->limit, now, leaving->duration, signal);
+}
+
+bool wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now,
+                   const wi_leaving *leaving)
 {
     bool poke[WI_MAX_LANES] = {false};
+    int64_t began = now - leaving->duration;
     pthread_mutex_lock(&gate->lock);
-    wi_limit_end(&origin->limit, now, duration, overload);
-    if (hold > 0 && now + hold > origin->held_until)
-        origin->held_until = now + hold;
+    learn(origin, now, leaving);
+    if (wi_breaker_end(&origin->breaker, now, began, leaving->signal, leaving->why))
+        memset(poke, true, sizeof poke);
+    bool excused = wi_breaker_excuses(&origin->breaker, leaving->signal);
+    if (leaving->hold > 0 && now + leaving->hold > origin->held_until)
+        origin->held_until = now + leaving->hold;
+    if (wi_rate_hint_is_whole(&leaving->hint))
+        wi_quota_hear(&origin->quota, now, &leaving->hint, origin->in_flight - 1,
+                      gate->options.longest_hold);
     leave(gate, origin, lane, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);
+    return excused;
 }
 
 void wi_gate_leave_quietly(wi_gate *gate, wi_origin *origin, int lane)
 {
     bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
+    wi_breaker_pass(&origin->breaker);
     leave(gate, origin, lane, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);
+}
+
+void wi_gate_describe(wi_gate *gate, wi_origin *origin, char *text, size_t size)
+{
+    pthread_mutex_lock(&gate->lock);
+    wi_breaker_describe(&origin->breaker, text, size);
+    pthread_mutex_unlock(&gate->lock);
 }
 
 int64_t wi_gate_origins(wi_gate *gate)
@@ -276,6 +379,15 @@ int64_t wi_gate_origins(wi_gate *gate)
     int64_t n = (int64_t)gate->by_name.len;
     pthread_mutex_unlock(&gate->lock);
     return n;
+}
+
+static int64_t held_until(const wi_origin *origin, int64_t now)
+{
+    int64_t until = origin->held_until;
+    int64_t others[] = {wi_breaker_until(&origin->breaker), wi_quota_until(&origin->quota, now)};
+    for (int i = 0; i < 2; i++)
+        until = others[i] > until ? others[i] : until;
+    return until;
 }
 
 void wi_gate_numbers_get(wi_gate *gate, int64_t now, wi_gate_numbers *numbers)
@@ -287,8 +399,9 @@ void wi_gate_numbers_get(wi_gate *gate, int64_t now, wi_gate_numbers *numbers)
     numbers->origins = (int64_t)gate->by_name.len;
     for (wi_origin *origin = gate->origins; origin; origin = origin->next) {
         numbers->limit += wi_limit_now(&origin->limit, now);
-        if (origin->held_until > now && origin->held_until > numbers->held_until)
-            numbers->held_until = origin->held_until;
+        int64_t until = held_until(origin, now);
+        if (until > now && until > numbers->held_until)
+            numbers->held_until = until;
     }
     pthread_mutex_unlock(&gate->lock);
     if (numbers->limit > gate->options.total)

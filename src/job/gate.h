@@ -1,11 +1,13 @@
 /*
  * gate.h: who may start now. One gate for all lanes of a job.
  *
- * An origin (scheme, host and port for fetch) has a concurrency limit, a token bucket and a time
- * until which it is held back (Retry-After); all origins share the total in flight. Any lane's
- * thread may call; nothing blocks beyond a short lock. A lane that is turned away for want of a
- * slot is poked when one is due to it: with all slots taken, each lane has a claim to its share. It
- * is to ask again then, for as long as it has something to start there.
+ * An origin (scheme, host and port for fetch) has a concurrency limit (limit.h), a pace that was
+ * given (--rate) and one that is found (pace.h), what its server says that is left (rate_hint.h), a
+ * time until which it is held back (Retry-After) and a circuit breaker (breaker.h); all origins
+ * share the total in flight, of which none takes more than its part while others want theirs. Any
+ * lane's thread may call; nothing blocks beyond a short lock. A lane that is turned away for want of
+ * a slot is poked when one is due to it: with all slots taken, each lane has a claim to its share.
+ * It is to ask again then, for as long as it has something to start there.
  */
 #ifndef WI_GATE_H
 #define WI_GATE_H
@@ -15,6 +17,8 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "limit.h"
+#include "rate_hint.h"
 
 #define WI_MAX_LANES 64
 
@@ -28,6 +32,8 @@ typedef struct wi_gate_options {
     bool find_limit;                   /* per origin, up to total */
     int64_t per_origin;                /* 0: no limit but the total */
     double rate;                       /* begun per second and origin; 0: no limit */
+    int64_t patience;                  /* with an origin that is gone; 0: no breaker */
+    int64_t longest_hold;              /* that a server's hint is obeyed for; 0: any */
     void (*poke)(void *arg, int lane); /* thread-safe; has the lane try again */
     void *poke_arg;
 } wi_gate_options;
@@ -49,20 +55,38 @@ wi_origin *wi_gate_origin(wi_gate *gate, const char *name, size_t len);
 /* A number for each origin, from 0 in the order of their making. */
 size_t wi_origin_index(const wi_origin *origin);
 
-/*
- * May the lane start one at this origin? True: it has begun, and wi_gate_leave must follow. False:
- * *again is when to ask again (WI_FOREVER: after a poke). `beyond`: even if no slot is free, since
- * those who have the slots wait for this one.
- */
-bool wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
-                   int64_t *again);
+typedef enum wi_entry {
+    WI_ENTRY_IN,    /* it has begun, and wi_gate_leave must follow */
+    WI_ENTRY_LATER, /* *again is when to ask again (WI_FOREVER: after a poke) */
+    WI_ENTRY_GONE,  /* the origin is gone, and was waited for in vain: what is queued is to fail */
+} wi_entry;
 
-/* One ended, after `duration`; `overload` as in limit.h; hold: nothing starts there for so long. */
-void wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t duration,
-                   bool overload, int64_t hold);
+/*
+ * May the lane start one at this origin? `beyond`: even if no slot is free, since those who have
+ * the slots wait for this one.
+ */
+wi_entry wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
+                       int64_t *again);
+
+/* How an attempt ended. */
+typedef struct wi_leaving {
+    int64_t duration;
+    wi_signal signal;
+    const char *why;   /* nullable; what went wrong, if there was no answer */
+    int64_t hold;      /* nothing starts there for so long */
+    wi_rate_hint hint; /* all zero: none */
+} wi_leaving;
+
+/* One ended. True: its failure is the origin's, which is waited for: it is to enter again as if it
+ * had not begun. */
+bool wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now,
+                   const wi_leaving *leaving);
 
 /* One ended that tells nothing of the origin: it was cancelled. */
 void wi_gate_leave_quietly(wi_gate *gate, wi_origin *origin, int lane);
+
+/* Why nothing begins at an origin that is gone; at most 400 bytes. */
+void wi_gate_describe(wi_gate *gate, wi_origin *origin, char *text, size_t size);
 
 int64_t wi_gate_origins(wi_gate *gate);
 

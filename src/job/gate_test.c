@@ -41,7 +41,7 @@ static int64_t again;
 static bool enter(wi_gate *gate, wi_origin *o, int lane, int64_t now)
 {
     again = -1;
-    return wi_gate_enter(gate, o, lane, false, now, &again);
+    return wi_gate_enter(gate, o, lane, false, now, &again) == WI_ENTRY_IN;
 }
 
 static int enter_all(wi_gate *gate, wi_origin *o, int lane, int64_t now)
@@ -52,9 +52,20 @@ static int enter_all(wi_gate *gate, wi_origin *o, int lane, int64_t now)
     return n;
 }
 
+static void leave_as(wi_gate *gate, wi_origin *o, int lane, int64_t now, wi_leaving leaving)
+{
+    wi_gate_leave(gate, o, lane, now, &leaving);
+}
+
+static void hold(wi_gate *gate, wi_origin *o, int lane, int64_t now, int64_t duration, int64_t time)
+{
+    leave_as(gate, o, lane, now,
+             (wi_leaving){.duration = duration, .signal = WI_SIGNAL_BUSY, .hold = time});
+}
+
 static void leave(wi_gate *gate, wi_origin *o, int lane, int64_t now)
 {
-    wi_gate_leave(gate, o, lane, now, WI_MILLISECOND, false, 0);
+    leave_as(gate, o, lane, now, (wi_leaving){.duration = WI_MILLISECOND});
 }
 
 static wi_gate_numbers numbers(wi_gate *gate, int64_t now)
@@ -101,9 +112,9 @@ TEST(beyond_passes_limits_but_not_holds)
     wi_origin *a = origin(gate, "a");
     EXPECT(enter(gate, a, 0, 1));
     EXPECT(!enter(gate, a, 0, 1));
-    EXPECT(wi_gate_enter(gate, a, 0, true, 1, &again));
-    wi_gate_leave(gate, a, 0, 2, 1, true, 10);
-    EXPECT(!wi_gate_enter(gate, a, 0, true, 3, &again));
+    EXPECT_INT(wi_gate_enter(gate, a, 0, true, 1, &again), WI_ENTRY_IN);
+    hold(gate, a, 0, 2, 1, 10);
+    EXPECT_INT(wi_gate_enter(gate, a, 0, true, 3, &again), WI_ENTRY_LATER);
     EXPECT_INT(again, 12);
     wi_gate_free(gate);
 }
@@ -115,14 +126,14 @@ TEST(one_hold_is_for_all_lanes_and_one_origin)
     wi_origin *b = origin(gate, "b");
     EXPECT(enter(gate, a, 0, 1));
     EXPECT(enter(gate, a, 0, 1));
-    wi_gate_leave(gate, a, 0, 100, 99, true, 50);
+    hold(gate, a, 0, 100, 99, 50);
     EXPECT(!enter(gate, a, 0, 149));
     EXPECT_INT(again, 150);
     EXPECT(!enter(gate, a, 1, 149));
     EXPECT_INT(again, 150);
     EXPECT(enter(gate, b, 1, 149));
     EXPECT_INT(numbers(gate, 149).held_until, 150);
-    wi_gate_leave(gate, a, 0, 120, 99, true, 10); /* a shorter hold does not shorten it */
+    hold(gate, a, 0, 120, 99, 10); /* a shorter hold does not shorten it */
     EXPECT(!enter(gate, a, 1, 149));
     EXPECT(enter(gate, a, 1, 150));
     EXPECT_INT(numbers(gate, 150).held_until, 0);

@@ -86,11 +86,25 @@ static bool is_first(wi_hand *hand, uint64_t number)
     return atomic_compare_exchange_strong(&crew->first, &first, hand) || first == hand;
 }
 
+/* Rows of a piece that has not ended may go out when its number is due. Where order is not kept,
+ * but a journal, they would be torn apart by those of others: then it is the first who may. */
+static bool may_give_part(wi_hand *hand, uint64_t number)
+{
+    return hand->journaled ? is_first(hand, number) : is_due(hand, number);
+}
+
+/* Pieces that end while another is open are kept until that has ended, too. */
+static bool may_begin(wi_hand *hand, uint64_t number)
+{
+    return is_due(hand, number) && !atomic_load(&hand->crew->opened);
+}
+
 void wi_hand_yield(wi_hand *hand)
 {
     wi_crew *crew = hand->crew;
-    if (atomic_load(&crew->first) != hand)
+    if (hand->opened || atomic_load(&crew->first) != hand)
         return;
+    atomic_store(&crew->opened, false);
     atomic_store(&crew->first, NULL);
     wi_crew_relieve(crew);
 }
@@ -128,20 +142,30 @@ static void wait_for_room(wi_hand *hand, const need *n)
     begin_to(hand, (wi_hand_doing)before);
 }
 
+/* Past the outbox. */
+static void put(wi_hand *hand, wi_portion *portion)
+{
+    wi_list list;
+    wi_list_init(&list);
+    wi_list_append(&list, &portion->node);
+    wi_collector_put(hand->crew->collector, &list, 1);
+}
+
 /* Gives away what the portion has so far. */
 static bool give_part(wi_hand *hand)
 {
     wi_portion *part = wi_portion_split(hand->portion);
-    wi_list list;
     if (!part) {
         report_nomem(hand);
         return false;
     }
     charge(hand, hand->portion); /* what the kind holds has stayed there */
     charge(hand, part);
-    wi_list_init(&list);
-    wi_list_append(&list, &part->node);
-    wi_collector_put(hand->crew->collector, &list, 1);
+    if (hand->journaled && !hand->crew->ordered) {
+        hand->opened = true;
+        atomic_store(&hand->crew->opened, true);
+    }
+    put(hand, part);
     return true;
 }
 
@@ -150,15 +174,17 @@ static bool give_part(wi_hand *hand)
 wi_portion *wi_hand_begin(wi_hand *hand, uint64_t number)
 {
     wi_crew *crew = hand->crew;
-    const need n = {number, wi_budget_is_tight, is_due, 1 + WEIR_STOP_DRAIN};
+    const need n = {number, wi_budget_is_tight, may_begin, 1 + WEIR_STOP_DRAIN};
     wait_for_room(hand, &n);
     hand->portion = wi_portion_new(number);
     if (!hand->portion) {
         report_nomem(hand);
         return NULL;
     }
+    hand->portion->journaled = hand->journaled;
     hand->now = hand->piece_began = wi_clock_now(wi_clock_real());
     hand->items_before = hand->attempts;
+    hand->passed_over = 0;
     begin_to(hand, WI_HAND_WORKING);
     int working = atomic_fetch_add_explicit(&crew->working, 1, memory_order_relaxed) + 1;
     int peak = atomic_load_explicit(&crew->peak, memory_order_relaxed);
@@ -177,7 +203,7 @@ size_t wi_hand_share(const wi_hand *hand)
 
 static void learn_share(wi_hand *hand)
 {
-    int64_t items = hand->attempts - hand->items_before;
+    int64_t items = hand->attempts - hand->items_before + hand->passed_over;
     if (items == 0)
         return;
     int64_t per_item = (hand->now - hand->piece_began) / items + 1;
@@ -185,15 +211,35 @@ static void learn_share(wi_hand *hand)
     atomic_store_explicit(&hand->crew->per_item, hand->per_item, memory_order_relaxed);
 }
 
+bool wi_hand_claim(wi_hand *hand, const void *asks, size_t len)
+{
+    wi_portion *portion = hand->portion;
+    if (!hand->journaled)
+        return false;
+    switch (
+        wi_outputs_claim(wi_collector_outputs(hand->crew->collector), asks, len, &portion->key)) {
+    case WI_COMMITTED_OK:
+        portion->ok_before++;
+        break;
+    case WI_COMMITTED_FAILED:
+        portion->failed_before++;
+        break;
+    case WI_COMMITTED_NOT:
+        return false;
+    }
+    hand->passed_over++;
+    return true;
+}
+
 bool wi_hand_flush(wi_hand *hand)
 {
     uint64_t number = hand->portion->number;
-    const need n = {number, wi_budget_is_spent, is_due, 1 + WEIR_STOP_NOW};
+    const need n = {number, wi_budget_is_spent, may_give_part, 1 + WEIR_STOP_NOW};
     charge(hand, hand->portion);
     wait_for_room(hand, &n);
     if (stopping(hand) >= 1 + WEIR_STOP_NOW)
         return false;
-    return !is_due(hand, number) || give_part(hand);
+    return !may_give_part(hand, number) || give_part(hand);
 }
 
 bool wi_hand_hold(wi_hand *hand, int64_t bytes)
@@ -208,15 +254,9 @@ bool wi_hand_hold(wi_hand *hand, int64_t bytes)
     return !wi_hand_is_stopping(hand);
 }
 
-void wi_hand_end(wi_hand *hand)
+/* What is ready goes to the collector with other pieces, soon. */
+static void put_by(wi_hand *hand, wi_portion *portion)
 {
-    wi_portion *portion = hand->portion;
-    hand->portion = NULL;
-    learn_share(hand);
-    wi_hand_yield(hand);
-    portion->held = 0;
-    portion->last = true;
-    charge(hand, portion);
     pthread_mutex_lock(&hand->lock);
     wi_list_append(&hand->outbox, &portion->node);
     hand->outbox_len++;
@@ -225,6 +265,22 @@ void wi_hand_end(wi_hand *hand)
     pthread_mutex_unlock(&hand->lock);
     if (full || wi_budget_is_pressed(hand->crew->options.budget))
         wi_hand_hand_over(hand);
+}
+
+void wi_hand_end(wi_hand *hand)
+{
+    wi_portion *portion = hand->portion;
+    hand->portion = NULL;
+    learn_share(hand);
+    portion->held = 0;
+    portion->last = true;
+    charge(hand, portion);
+    if (hand->opened)
+        put(hand, portion); /* before the next can open its own */
+    else
+        put_by(hand, portion);
+    hand->opened = false;
+    wi_hand_yield(hand);
     atomic_fetch_sub_explicit(&hand->crew->working, 1, memory_order_relaxed);
     begin_to(hand, WI_HAND_SEEKING);
 }
@@ -303,8 +359,10 @@ static void work(wi_hand *hand)
     begin_to(hand, WI_HAND_SEEKING);
     while (status == WEIR_OK && is_needed(hand)) {
         status = kind->work(hand->state, &err);
-        if (hand->portion)
+        if (hand->portion) {
+            hand->portion->torn |= status != WEIR_OK;
             wi_hand_end(hand);
+        }
     }
     wi_hand_hand_over(hand);
     begin_to(hand, WI_HAND_NOTHING);
@@ -344,6 +402,7 @@ wi_hand *wi_hand_new(wi_crew *crew, int index)
     hand->crew = crew;
     hand->index = index;
     hand->per_item = atomic_load(&crew->per_item);
+    hand->journaled = wi_outputs_has_journal(wi_collector_outputs(crew->collector));
     atomic_init(&hand->watched, -1);
     wi_list_init(&hand->outbox);
     pthread_mutex_init(&hand->lock, NULL);

@@ -1,7 +1,7 @@
 /*
  * item.h: one unit of a job, from the input to its row.
  *
- *   ready -> running -> done            (ok, failed, cancelled, or not started)
+ *   ready -> running -> done            (ok, failed, cancelled, not started, or done before)
  *      ^       |
  *      +- waiting                       (attempts left, and the error may be retried)
  *
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "batch.h"
+#include "committed.h"
 #include "gate.h"
 #include "list.h"
 #include "loop.h"
@@ -30,8 +31,11 @@ typedef enum wi_item_state {
 typedef enum wi_outcome {
     WI_OUTCOME_OK,
     WI_OUTCOME_FAILED,
-    WI_OUTCOME_CANCELLED,   /* it had begun when the run was stopped */
-    WI_OUTCOME_NOT_STARTED, /* it had not */
+    WI_OUTCOME_CANCELLED,     /* it had begun when the run was stopped */
+    WI_OUTCOME_NOT_STARTED,   /* it had not */
+    WI_OUTCOME_OK_BEFORE,     /* an earlier run has its row: the journal says so */
+    WI_OUTCOME_FAILED_BEFORE, /* the same, and it failed then */
+    WI_OUTCOMES,
 } wi_outcome;
 
 typedef struct wi_item {
@@ -45,7 +49,9 @@ typedef struct wi_item {
     wi_timer timer; /* while waiting */
     wi_item_state state;
     wi_outcome outcome;
+    wi_key key;      /* of what it asks, if a journal is kept */
     int attempts;    /* begun */
+    int excused;     /* of them, those that failed because the origin was gone */
     bool paused;     /* running, but told to wait for memory */
     int64_t waited;  /* ns, over all attempts that ended */
     int64_t charged; /* bytes it counts for in the budget */

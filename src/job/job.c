@@ -12,7 +12,7 @@
 
 #include "clock.h"
 #include "output.h"
-#include "sink.h"
+#include "outputs.h"
 #include "works.h"
 
 enum { MAX_NOTES = 8 };
@@ -22,8 +22,7 @@ struct weir_job {
     void *kind_job;
     wi_works *works;
     wi_budget budget;
-    wi_sink *rows;
-    wi_sink *errors;
+    wi_outputs *outputs;
     wi_collector *collector;
     wi_format format;
     wi_job_options options; /* its strings are not kept */
@@ -142,25 +141,9 @@ static void on_worked(void *arg)
 
 /* ---- the end ---- */
 
-static void keep_rows(weir_job *job, wi_sink *sink, const char *what)
+static void say(void *job, const char *text)
 {
-    weir_error err;
-    char *kept = NULL;
-    if (!sink)
-        return;
-    if (wi_sink_keep(sink, &kept, &err) != WEIR_OK)
-        note(job, "%s written so far could not be kept: %s", what, err.text);
-    else if (kept)
-        note(job, "%s written so far are in %s", what, kept);
-    free(kept);
-}
-
-static weir_status commit(weir_job *job, weir_error *err)
-{
-    weir_status status = wi_sink_commit(job->rows, err);
-    if (status == WEIR_OK && job->errors)
-        status = wi_sink_commit(job->errors, err);
-    return status;
+    note(job, "%s", text);
 }
 
 /* Did every item of the input come to its row, or as many as were wanted? */
@@ -173,7 +156,8 @@ static bool is_whole(weir_job *job, weir_job_end end)
     wi_collector_numbers_get(job->collector, &collected);
     wi_works_numbers(job->works, &source);
     return end != WEIR_JOB_END_FAULT && end != WEIR_JOB_END_CLOSED && source.ended &&
-           collected.ok + collected.failed == source.read;
+           collected.ok + collected.failed + collected.ok_before + collected.failed_before ==
+               source.read;
 }
 
 static void take_notes(weir_job *job)
@@ -199,17 +183,15 @@ static void on_collected(void *arg)
     weir_job_end end = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_END_COMPLETE : job->end;
     pthread_mutex_unlock(&job->lock);
     bool whole = is_whole(job, end);
-    weir_status status = whole ? commit(job, &err) : WEIR_OK;
+    weir_status status = whole ? wi_outputs_finish(job->outputs, &err) : WEIR_OK;
     if (status == WEIR_CLOSED) {
         end = WEIR_JOB_END_CLOSED;
     } else if (status != WEIR_OK) {
         end = WEIR_JOB_END_FAULT;
         on_fault(job, &err);
     }
-    if (!whole || end == WEIR_JOB_END_FAULT) {
-        keep_rows(job, job->rows, "the rows");
-        keep_rows(job, job->errors, "the failed rows");
-    }
+    if (!whole || end == WEIR_JOB_END_FAULT)
+        wi_outputs_keep(job->outputs, say, job);
     pthread_mutex_lock(&job->lock);
     job->end = end;
     job->phase = WEIR_JOB_DONE;
@@ -246,42 +228,87 @@ weir_status weir_job_wait(weir_job *job, int64_t timeout_ns, weir_error *err)
 
 /* ---- making one ---- */
 
-static weir_status open_sink(weir_job *job, const char *path, wi_format format, wi_sink **out,
-                             weir_error *err)
+static wi_sink_options describe_sink(const weir_job *job, const char *path, wi_format format,
+                                     bool failed)
 {
-    bool callback = job->options.common.write && path == job->options.common.output;
-    const wi_blocking *blocking = job->kind->blocking;
+    const wi_kind *kind = job->kind;
+    const wi_blocking *blocking = kind->blocking;
     wi_sink_options sink = {
-        .path = callback ? NULL
-                : path   ? path
-                         : "-",
-        .write = job->options.common.write,
-        .write_arg = job->options.common.write_arg,
+        .path = path ? path : "-",
         .format = format,
         .fixed = wi_works_schema(job->works),
         .header = blocking ? blocking->header : NULL,
         .header_arg = job->kind_job,
     };
-    if (out == &job->errors && blocking && blocking->failed_header)
+    if (failed && blocking && blocking->failed_header)
         sink.header = blocking->failed_header;
     if (!blocking) {
-        sink.columns_len = job->kind->columns(job->kind_job, &sink.columns);
-        sink.optional_len = job->kind->optional_columns(job->kind_job, &sink.optional);
+        sink.columns_len = kind->columns(job->kind_job, &sink.columns);
+        sink.optional_len = kind->optional_columns(job->kind_job, &sink.optional);
     }
-    return wi_sink_new(&sink, out, err);
+    return sink;
+}
+
+static const char *format_name(wi_format format)
+{
+    return format == WI_FORMAT_CSV ? "csv" : "ndjson";
+}
+
+/* A CSV has the columns of the first rows. */
+static void add_columns(wi_facts *facts, const wi_schema *schema)
+{
+    wi_buf text = WI_BUF_INIT;
+    for (size_t i = 0; schema && i < wi_schema_columns(schema); i++) {
+        wi_name name = wi_schema_name(schema, i);
+        wi_buf_puts(&text, i ? "," : "");
+        wi_buf_append(&text, name.bytes, name.len);
+    }
+    wi_facts_add(facts, "columns", wi_buf_cstr(&text));
+    facts->failed |= text.failed;
+    wi_buf_fini(&text);
+}
+
+/* What the rows of all kinds depend on. */
+static weir_status add_facts(weir_job *job, weir_error *err)
+{
+    const weir_job_options *o = &job->options.common;
+    wi_facts *facts = &job->options.facts;
+    wi_format errors = wi_job_errors_format(o, job->format);
+    wi_facts_add(facts, "job", job->kind->name);
+    wi_facts_add(facts, "format", format_name(job->format));
+    wi_facts_add(facts, "errors", o->errors ? format_name(errors) : NULL);
+    if (job->format == WI_FORMAT_CSV)
+        add_columns(facts, wi_works_schema(job->works));
+    return facts->failed ? wi_fail_nomem(err) : WEIR_OK;
 }
 
 static weir_status open_outputs(weir_job *job, weir_error *err)
 {
     const weir_job_options *o = &job->options.common;
-    const char *errors = o->errors;
-    if (errors && o->output && wi_output_is_same(errors, o->output))
+    if (o->errors && o->output && wi_output_is_same(o->errors, o->output))
         return wi_fail(err, WEIR_INVALID, "the rows and the failed rows cannot both go to %s",
-                       errors);
-    weir_status status = open_sink(job, o->output, job->format, &job->rows, err);
-    if (status == WEIR_OK && errors)
-        status = open_sink(job, errors, wi_job_errors_format(o, job->format), &job->errors, err);
-    return status;
+                       o->errors);
+    wi_outputs_options outputs = {
+        .sinks = {describe_sink(job, o->output, job->format, false)},
+        .has_errors = o->errors != NULL,
+        .journal = o->journal,
+        .commit_every = o->commit_every,
+        .facts = &job->options.facts,
+        .no_journal = job->options.limit ? "--limit" : NULL,
+        .sync = job->kind->sync,
+        .sync_arg = job->kind_job,
+    };
+    if (o->write) {
+        wi_sink_options *rows = &outputs.sinks[WI_OUTPUTS_ROWS];
+        rows->path = NULL;
+        rows->write = o->write;
+        rows->write_arg = o->write_arg;
+    }
+    if (o->errors)
+        outputs.sinks[WI_OUTPUTS_ERRORS] =
+            describe_sink(job, o->errors, wi_job_errors_format(o, job->format), true);
+    weir_status status = add_facts(job, err);
+    return status == WEIR_OK ? wi_outputs_open(&outputs, &job->outputs, err) : status;
 }
 
 static weir_status make_works(weir_job *job, weir_error *err)
@@ -307,8 +334,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .kind = job->kind,
         .job = job->kind_job,
         .budget = &job->budget,
-        .rows = job->rows,
-        .errors = job->errors,
+        .outputs = job->outputs,
         .ordered = !job->options.common.unordered,
         .halt_after = job->options.common.halt_after,
         .limit = job->options.limit,
@@ -332,6 +358,8 @@ weir_status wi_job_new(const wi_job_options *options, const wi_kind *kind, void 
 {
     weir_job *job = calloc(1, sizeof *job);
     if (!job) {
+        wi_facts taken = options->facts;
+        wi_facts_fini(&taken);
         kind->free(kind_job);
         return wi_fail_nomem(err);
     }
@@ -392,7 +420,9 @@ weir_status weir_job_start(weir_job *job, weir_error *err)
     if (again)
         return wi_fail(err, WEIR_INVALID, "a job can be started once only");
     raise_descriptors(job);
-    weir_status status = wi_works_make(job->works, job->collector, deadline_of(job), &failure);
+    weir_status status = wi_outputs_begin(job->outputs, &failure);
+    if (status == WEIR_OK)
+        status = wi_works_make(job->works, job->collector, deadline_of(job), &failure);
     if (status == WEIR_OK)
         status = wi_collector_start(job->collector, &failure);
     if (status == WEIR_OK) {
@@ -423,8 +453,7 @@ void weir_job_free(weir_job *job)
         weir_job_wait(job, -1, NULL);
     }
     wi_collector_free(job->collector);
-    wi_sink_free(job->rows);
-    wi_sink_free(job->errors);
+    wi_outputs_free(job->outputs);
     wi_works_free(job->works);
     job->kind->free(job->kind_job);
     for (int i = 0; i < job->notes_len; i++)
@@ -432,6 +461,7 @@ void weir_job_free(weir_job *job)
     wi_plan_fini(&job->plan);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->done);
+    wi_facts_fini(&job->options.facts);
     free(job);
 }
 
@@ -449,8 +479,11 @@ static void add_input(weir_job *job, const wi_collector_numbers *collected, weir
     stats->failed = collected->failed;
     stats->cancelled = collected->cancelled;
     stats->not_started = collected->not_started;
+    stats->ok_before = collected->ok_before;
+    stats->failed_before = collected->failed_before;
     if (stats->phase == WEIR_JOB_DONE)
-        stats->not_started = source.read - collected->ok - collected->failed - collected->cancelled;
+        stats->not_started = source.read - collected->ok - collected->failed -
+                             collected->cancelled - collected->ok_before - collected->failed_before;
 }
 
 void weir_job_stats_get(weir_job *job, weir_job_stats *stats)

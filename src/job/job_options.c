@@ -8,6 +8,7 @@
 
 #define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
 #define DEFAULT_RETRY_MAX_DELAY (30 * WI_SECOND)
+#define MOST_COMMIT_EVERY (86400 * WI_SECOND)
 
 enum {
     DEFAULT_MAX_ROW = 16 << 20,
@@ -43,6 +44,7 @@ weir_status wi_job_options_fill(weir_job_options *o, int64_t timeout, int64_t re
         {"--memory", o->memory, LEAST_MEMORY, (int64_t)1 << 50},
         {"--retry", o->retries, -1, 100},
         {"--halt-after", o->halt_after, 1, INT64_MAX},
+        {"--commit-every", o->commit_every, WI_MILLISECOND, MOST_COMMIT_EVERY},
     };
     weir_status status = wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);
     if (status == WEIR_OK && (o->rate < 0 || o->rate != o->rate))

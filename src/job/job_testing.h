@@ -235,6 +235,12 @@ static inline void release(wi_item *item)
         atomic_fetch_sub(&i->fake->live, (long)i->got);
 }
 
+static inline void asks(const void *job, const wi_item *item, wi_buf *text)
+{
+    (void)job;
+    wi_buf_printf(text, "number %llu", (unsigned long long)item->number);
+}
+
 static inline void describe(const wi_item *item, wi_buf *out)
 {
     wi_buf_printf(out, "number %llu", (unsigned long long)item->number);
@@ -259,6 +265,7 @@ static const wi_kind fake_kind = {
     .start = start,
     .cancel = cancel,
     .resume = resume,
+    .asks = asks,
     .emit = emit,
     .release = release,
     .describe = describe,
@@ -370,7 +377,8 @@ static inline weir_job_stats expect_sound(weir_job *job, fake *f, int64_t items)
     EXPECT_INT(s.phase, WEIR_JOB_DONE);
     EXPECT(s.end != WEIR_JOB_END_NONE);
     EXPECT_INT(s.input, items);
-    EXPECT_INT(s.ok + s.failed + s.cancelled + s.not_started, items);
+    EXPECT_INT(s.ok + s.failed + s.cancelled + s.not_started + s.ok_before + s.failed_before,
+               items);
     EXPECT(s.not_started >= 0);
     EXPECT_INT(s.in_flight, 0);
     EXPECT_INT(s.waiting, 0);

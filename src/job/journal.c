@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -38,6 +39,10 @@ weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err
     case SQLITE_READONLY:
         return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot write %s", journal->name);
     case SQLITE_CANTOPEN:
+        if (code == SQLITE_CANTOPEN_SYMLINK)
+            return wi_fail(err, WEIR_INVALID,
+                           "%s is a symbolic link: move it away, or name another output",
+                           journal->name);
         if (code == SQLITE_CANTOPEN_ISDIR)
             sys_errno = EISDIR;
         return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot open %s", journal->name);
@@ -54,7 +59,8 @@ weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err
 weir_status wi_journal_fail_damaged(const wi_journal *journal, const char *what, weir_error *err)
 {
     return wi_fail(err, WEIR_INVALID,
-                   "%s is damaged (%s): the run cannot be continued; remove it to begin anew",
+                   "%s is damaged (%s): the run cannot be continued; begin anew with --restart, or "
+                   "move it away",
                    journal->name, what);
 }
 
@@ -84,6 +90,24 @@ weir_status wi_journal_run(const wi_journal *journal, sqlite3_stmt *statement, w
     return status;
 }
 
+weir_status wi_journal_ask(const wi_journal *journal, const char *sql, int64_t fallback,
+                           int64_t *out, weir_error *err)
+{
+    sqlite3_stmt *question = NULL;
+    weir_status status = wi_journal_prepare(journal, sql, &question, err);
+    if (status != WEIR_OK)
+        return status;
+    int code = journal->sql->step(question);
+    if (code == SQLITE_ROW)
+        *out = journal->sql->column_int64(question, 0);
+    else if (code == SQLITE_DONE)
+        *out = fallback;
+    else
+        status = wi_journal_fail(journal, code, err);
+    journal->sql->finalize(question);
+    return status;
+}
+
 weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t value,
                            weir_error *err)
 {
@@ -101,27 +125,52 @@ weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t 
 
 /* ---- life ---- */
 
+static void forget_statements(wi_journal *journal)
+{
+    journal->sql->finalize(journal->add);
+    journal->sql->finalize(journal->add_range);
+    journal->add = journal->add_range = NULL;
+}
+
 void wi_journal_free(wi_journal *journal)
 {
     if (!journal)
         return;
     if (journal->db) {
-        journal->sql->finalize(journal->add);
-        journal->sql->finalize(journal->replace);
-        journal->sql->finalize(journal->add_range);
+        forget_statements(journal);
         journal->sql->close(journal->db);
     }
     wi_committed_free(journal->committed);
     pthread_mutex_destroy(&journal->lock);
     free(journal->path);
+    free(journal->name);
     free(journal);
+}
+
+/* Under the lock, and when there is no second file that SQLite would know by its name. */
+void wi_journal_remove(wi_journal *journal)
+{
+    forget_statements(journal);
+    if (journal->begun)
+        wi_journal_exec(journal, "ROLLBACK", NULL);
+    wi_journal_exec(journal, "PRAGMA journal_mode = DELETE", NULL);
+    unlink(journal->path);
+    wi_journal_free(journal);
+}
+
+void wi_journal_drop(wi_journal *journal)
+{
+    if (journal && !wi_journal_has_run(journal) && !journal->old_runs)
+        wi_journal_remove(journal);
+    else
+        wi_journal_free(journal);
 }
 
 /* ---- what is committed ---- */
 
-wi_journal_state wi_journal_state_found(const wi_journal *journal)
+wi_journal_state wi_journal_state_of(const wi_journal *journal)
 {
-    return journal->found;
+    return journal->state;
 }
 
 int64_t wi_journal_length(const wi_journal *journal, size_t output)
@@ -132,6 +181,17 @@ int64_t wi_journal_length(const wi_journal *journal, size_t output)
 int64_t wi_journal_items(const wi_journal *journal)
 {
     return journal->items;
+}
+
+bool wi_journal_has_run(const wi_journal *journal)
+{
+    return journal->items || journal->status != WEIR_OK || journal->state == WI_JOURNAL_ENDING ||
+           journal->state == WI_JOURNAL_FINISHED;
+}
+
+int64_t wi_journal_failed(const wi_journal *journal)
+{
+    return journal->failed;
 }
 
 void wi_journal_key(const wi_journal *journal, const void *asks, size_t len, wi_key *key)
@@ -181,26 +241,13 @@ static weir_status begin(wi_journal *journal, weir_error *err)
     return status;
 }
 
-static weir_status replace(wi_journal *journal, const wi_key *key, weir_error *err)
-{
-    if (!journal->retry_until)
-        return WEIR_OK;
-    journal->sql->bind_blob(journal->replace, 1, key, sizeof *key, SQLITE_STATIC);
-    weir_status status = wi_journal_run(journal, journal->replace, err);
-    if (status == WEIR_OK)
-        journal->again += journal->sql->changes(journal->db);
-    return status;
-}
-
 weir_status wi_journal_add(wi_journal *journal, const wi_key *key, bool failed, weir_error *err)
 {
     weir_error failure;
     weir_status status = begin(journal, &failure);
-    if (status == WEIR_OK)
-        status = replace(journal, key, &failure);
     if (status == WEIR_OK) {
         journal->sql->bind_blob(journal->add, 1, key, sizeof *key, SQLITE_STATIC);
-        journal->sql->bind_int64(journal->add, 2, failed ? WI_JOURNAL_FAILED : WI_JOURNAL_OK);
+        journal->sql->bind_int64(journal->add, 2, failed);
         status = wi_journal_run(journal, journal->add, &failure);
     }
     if (status != WEIR_OK)
@@ -208,6 +255,7 @@ weir_status wi_journal_add(wi_journal *journal, const wi_key *key, bool failed, 
     journal->last = journal->sql->last_insert_rowid(journal->db);
     if (!journal->pending++)
         journal->since = wi_clock_now(journal->clock);
+    journal->pending_failed += failed;
     return WEIR_OK;
 }
 
@@ -263,10 +311,11 @@ static weir_status commit(wi_journal *journal, const int64_t *lengths, wi_journa
         status = wi_journal_exec(journal, "COMMIT", err);
     if (status != WEIR_OK)
         return status;
-    journal->begun = false;
+    journal->begun = journal->old_runs = false;
     journal->state = state;
-    journal->items += journal->pending - journal->again;
-    journal->pending = journal->again = 0;
+    journal->items += journal->pending;
+    journal->failed += journal->pending_failed;
+    journal->pending = journal->pending_failed = 0;
     for (size_t i = 0; lengths && i < journal->outputs; i++)
         journal->lengths[i] = lengths[i];
     return WEIR_OK;
@@ -275,26 +324,22 @@ static weir_status commit(wi_journal *journal, const int64_t *lengths, wi_journa
 weir_status wi_journal_commit(wi_journal *journal, const int64_t *lengths, weir_error *err)
 {
     weir_error failure;
-    bool same = memcmp(lengths, journal->lengths, journal->outputs * sizeof *lengths) == 0;
-    if (same && !journal->begun && journal->status == WEIR_OK)
+    if (!journal->pending && journal->status == WEIR_OK)
         return WEIR_OK;
     weir_status status = commit(journal, lengths, WI_JOURNAL_RUNNING, &failure);
     return keep(journal, status, &failure, err);
 }
 
-/* ---- the end ---- */
+/* ---- going on ---- */
 
-weir_status wi_journal_replaced(wi_journal *journal, size_t output,
-                                weir_status (*range)(void *arg, int64_t offset, int64_t length,
-                                                     weir_error *err),
-                                void *arg, weir_error *err)
+weir_status wi_journal_failed_rows(wi_journal *journal, size_t output,
+                                   weir_status (*range)(void *arg, int64_t offset, int64_t length,
+                                                        weir_error *err),
+                                   void *arg, weir_error *err)
 {
     sqlite3_stmt *ranges = NULL;
     weir_status status = wi_journal_prepare(
-        journal,
-        "SELECT failed_rows.position, failed_rows.length FROM failed_rows "
-        "JOIN item ON item.id = failed_rows.item "
-        "WHERE failed_rows.output = ? AND item.outcome = 2 ORDER BY failed_rows.id",
+        journal, "SELECT position, length FROM failed_rows WHERE output = ? ORDER BY position",
         &ranges, err);
     if (status != WEIR_OK)
         return status;
@@ -309,67 +354,30 @@ weir_status wi_journal_replaced(wi_journal *journal, size_t output,
     return status;
 }
 
-/* Moves the ranges that stay to where they are without those that were replaced. */
-static weir_status move_ranges(wi_journal *journal, weir_error *err)
+weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir_error *err)
 {
-    static const char select[] =
-        "SELECT failed_rows.id, failed_rows.output, failed_rows.length, item.outcome "
-        "FROM failed_rows JOIN item ON item.id = failed_rows.item ORDER BY failed_rows.id";
-    int64_t removed[WI_JOURNAL_OUTPUTS] = {0};
-    sqlite3_stmt *ranges = NULL;
-    sqlite3_stmt *move = NULL;
-    const wi_sqlite *sql = journal->sql;
-    int code = SQLITE_DONE;
-    weir_status status = wi_journal_prepare(journal, select, &ranges, err);
+    weir_error failure;
+    weir_status status = begin(journal, &failure);
+    if (status == WEIR_OK && journal->retries)
+        status = wi_journal_exec(
+            journal, "DELETE FROM failed_rows; DELETE FROM item WHERE outcome = 1;", &failure);
     if (status == WEIR_OK)
-        status = wi_journal_prepare(
-            journal, "UPDATE failed_rows SET position = position - ? WHERE id = ?", &move, err);
-    while (status == WEIR_OK && (code = sql->step(ranges)) == SQLITE_ROW) {
-        int64_t output = sql->column_int64(ranges, 1);
-        if (output < 0 || output >= (int64_t)journal->outputs) {
-            status = wi_journal_fail_damaged(journal, "rows in an unknown output", err);
-        } else if (sql->column_int64(ranges, 3) == WI_JOURNAL_REPLACED) {
-            removed[output] += sql->column_int64(ranges, 2);
-        } else if (removed[output]) {
-            sql->bind_int64(move, 1, removed[output]);
-            sql->bind_int64(move, 2, sql->column_int64(ranges, 0));
-            status = wi_journal_run(journal, move, err);
-        }
+        status = commit(journal, lengths, WI_JOURNAL_REWRITTEN, &failure);
+    if (status != WEIR_OK)
+        return keep(journal, status, &failure, err);
+    if (journal->retries) {
+        journal->items -= journal->failed;
+        journal->failed = 0;
     }
-    if (status == WEIR_OK && code != SQLITE_DONE)
-        status = wi_journal_fail(journal, code, err);
-    sql->finalize(ranges);
-    sql->finalize(move);
-    return status;
+    return WEIR_OK;
 }
 
-static weir_status end_retry(wi_journal *journal, weir_error *err)
-{
-    weir_status status = move_ranges(journal, err);
-    if (status == WEIR_OK)
-        status = wi_journal_exec(journal,
-                                 "DELETE FROM failed_rows WHERE item IN "
-                                 "(SELECT id FROM item WHERE outcome = 2);"
-                                 "DELETE FROM item WHERE outcome = 2;"
-                                 "DELETE FROM run WHERE name = 'retry_until';"
-                                 "DROP INDEX IF EXISTS failed_item;",
-                                 err);
-    return status;
-}
+/* ---- the end ---- */
 
 weir_status wi_journal_end(wi_journal *journal, const int64_t *lengths, weir_error *err)
 {
     weir_error failure;
-    weir_status status = begin(journal, &failure);
-    if (journal->retry_until && status == WEIR_OK) {
-        journal->sql->finalize(journal->replace);
-        journal->replace = NULL;
-        status = end_retry(journal, &failure);
-    }
-    if (status == WEIR_OK)
-        status = commit(journal, lengths, WI_JOURNAL_ENDING, &failure);
-    if (status == WEIR_OK)
-        journal->retry_until = 0;
+    weir_status status = commit(journal, lengths, WI_JOURNAL_ENDING, &failure);
     return keep(journal, status, &failure, err);
 }
 

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "committed.h"
 #include "error.h"
+#include "facts.h"
 
 typedef struct wi_journal wi_journal;
 
@@ -24,22 +25,17 @@ typedef enum wi_journal_mode {
     WI_JOURNAL_NEW,     /* an unfinished run is an error; what a finished one left is forgotten */
     WI_JOURNAL_RESUME,  /* goes on with what is committed, finished or not; without: as NEW */
     WI_JOURNAL_RESTART, /* forgets whatever there is */
-    WI_JOURNAL_RETRY,   /* as RESUME, and what failed is asked again */
+    WI_JOURNAL_RETRY,   /* as RESUME, and what failed is not done */
 } wi_journal_mode;
 
 enum { WI_JOURNAL_OUTPUTS = 4 };
 
-/* Something that all of a run's rows depend on, such as an option; the name is said to the user. */
-typedef struct wi_journal_fact {
-    const char *name;
-    const char *value; /* NULL: as if it were not in the list */
-} wi_journal_fact;
-
 typedef struct wi_journal_options {
-    const char *path; /* "products.ndjson.weir" */
+    const char *path; /* "/data/products.ndjson.weir", without symbolic links */
+    const char *name; /* in messages; NULL: the path */
+    const char *like; /* a file whose mode and owner it is to have, if there is one; may be NULL */
     wi_journal_mode mode;
-    const wi_journal_fact *facts; /* names differ */
-    size_t facts_len;
+    const wi_facts *facts;      /* names differ; NULL: none */
     const char *const *outputs; /* their names: "rows", "errors" */
     size_t outputs_len;
     int64_t memory;        /* for the keys of a resumed run; 0: 64 MiB */
@@ -52,28 +48,41 @@ typedef enum wi_journal_state {
     WI_JOURNAL_RUNNING,
     WI_JOURNAL_ENDING, /* all is committed, and the outputs take their names */
     WI_JOURNAL_FINISHED,
+    WI_JOURNAL_REWRITTEN, /* running, and copies of the outputs are to take their places */
 } wi_journal_state;
 
 /*
- * Opens, or makes it. Fails, having changed nothing: WEIR_INVALID (an unfinished run, another run's
- * options, a file that is no journal or of another version), WEIR_AGAIN (another run has it open),
- * WEIR_DENIED, WEIR_IO, WEIR_NOMEM, WEIR_UNSUPPORTED (no SQLite).
+ * Opens, or makes it. A run with no item committed is none. What a finished run left is forgotten
+ * with the first commit, so that a run that does nothing has changed nothing. Fails, having changed
+ * nothing: WEIR_INVALID (an unfinished run, another run's options, a file that is no journal or of
+ * another version), WEIR_AGAIN (another run has it open), WEIR_DENIED, WEIR_IO, WEIR_NOMEM,
+ * WEIR_UNSUPPORTED (no SQLite).
  */
 weir_status wi_journal_open(const wi_journal_options *options, wi_journal **out, weir_error *err);
 
 /* Closes; what was not committed has not happened. NULL is fine. */
 void wi_journal_free(wi_journal *journal);
 
+/* The same, and removes the file if there is no run in it. */
+void wi_journal_drop(wi_journal *journal);
+
+/* The same, whatever is in it. */
+void wi_journal_remove(wi_journal *journal);
+
 /* ---- what is committed ---- */
 
-/* Where the run stood when it was opened; WI_JOURNAL_RUNNING for a new one. */
-wi_journal_state wi_journal_state_found(const wi_journal *journal);
+/* Where the run stands; WI_JOURNAL_RUNNING for a new one. */
+wi_journal_state wi_journal_state_of(const wi_journal *journal);
 
 /* To how many bytes an output is to be cut back. */
 int64_t wi_journal_length(const wi_journal *journal, size_t output);
 
-/* How many items are committed. */
+/* How many items are committed, and how many of them failed. */
 int64_t wi_journal_items(const wi_journal *journal);
+int64_t wi_journal_failed(const wi_journal *journal);
+
+/* Is there something to go on with, or to tell of? Not before the first item is committed. */
+bool wi_journal_has_run(const wi_journal *journal);
 
 /* The key of what an item asks, rendered by its kind so that different items differ. Any thread. */
 void wi_journal_key(const wi_journal *journal, const void *asks, size_t len, wi_key *key);
@@ -81,6 +90,19 @@ void wi_journal_key(const wi_journal *journal, const void *asks, size_t len, wi_
 /* Was an item that asks this committed by an earlier run, and not claimed yet? Once for each item
  * of the input. Any thread. */
 wi_committed_as wi_journal_claim(wi_journal *journal, const wi_key *key);
+
+/* ---- going on with a finished run, or asking again what failed: before anything is added ---- */
+
+/* For each range of rows of what failed, in the order of the output. A failure of `range` is
+ * returned. */
+weir_status wi_journal_failed_rows(wi_journal *journal, size_t output,
+                                   weir_status (*range)(void *arg, int64_t offset, int64_t length,
+                                                        weir_error *err),
+                                   void *arg, weir_error *err);
+
+/* Commits that the run goes on, with copies of the outputs that have these lengths; with
+ * WI_JOURNAL_RETRY, that what failed is forgotten. WI_JOURNAL_REWRITTEN until the next commit. */
+weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir_error *err);
 
 /* ---- what happens ---- */
 
@@ -100,15 +122,7 @@ weir_status wi_journal_commit(wi_journal *journal, const int64_t *lengths, weir_
 
 /* ---- the end ---- */
 
-/* For each range of rows that a retry has replaced, in the order of the output. A failure of
- * `range` is returned. After the last commit. */
-weir_status wi_journal_replaced(wi_journal *journal, size_t output,
-                                weir_status (*range)(void *arg, int64_t offset, int64_t length,
-                                                     weir_error *err),
-                                void *arg, weir_error *err);
-
-/* Commits, and that all is there: what is left to do is to give the outputs their names. `lengths`
- * are those without replaced rows, which are forgotten. */
+/* Commits, and that all is there: what is left to do is to give the outputs their names. */
 weir_status wi_journal_end(wi_journal *journal, const int64_t *lengths, weir_error *err);
 
 /* The outputs have their names. */

@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "journal_state.h"
+#include "output.h"
 #include "random.h"
 
 #define TEXT_OF(number) TEXT_OF_(number)
@@ -42,54 +44,54 @@ static const char tables[] =
 
 /* ---- the file ---- */
 
+/* Closing a file frees all locks that the process has on it: between making one and having SQLite
+ * lock it, no other thread may do so. */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
 /* A name that begins with "file:" or ":memory:" would mean something else to SQLite. */
-static weir_status name_file(wi_journal *journal, const char *path, weir_error *err)
+static weir_status name_file(wi_journal *journal, const wi_journal_options *o, weir_error *err)
 {
-    bool absolute = path[0] == '/';
-    size_t size = strlen(path) + sizeof "./";
+    size_t size = strlen(o->path) + sizeof "./";
     journal->path = malloc(size);
-    if (!journal->path)
+    journal->name = strdup(o->name ? o->name : o->path);
+    if (!journal->path || !journal->name)
         return wi_fail_nomem(err);
-    snprintf(journal->path, size, "%s%s", absolute ? "" : "./", path);
-    journal->name = journal->path + (absolute ? 0 : 2);
+    snprintf(journal->path, size, "%s%s", o->path[0] == '/' ? "" : "./", o->path);
     return WEIR_OK;
 }
 
-/* Why it cannot be written: SQLite tries again to read only, and says why that fails. Not found out
- * by opening it: closing that would free a lock that this process may have on it. */
-static int why_not_writable(const char *path)
+static weir_status fail_write(const wi_journal *journal, int sys_errno, weir_error *err)
 {
-    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
-        return EACCES;
-    if (errno != ENOENT)
-        return errno;
-    const char *slash = strrchr(path, '/'); /* there is one */
-    char *folder = strndup(path, (size_t)(slash - path) + 1);
-    int sys_errno = !folder                                                     ? ENOMEM
-                    : faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0 ? errno
-                                                                                : EACCES;
-    free(folder);
-    return sys_errno;
+    return wi_fail_errno(err, sys_errno, "cannot write %s", journal->name);
+}
+
+/* With the mode that the output has or will have; SQLite's would be another. */
+static weir_status make_file(wi_journal *journal, const char *like, weir_error *err)
+{
+    int fd = wi_output_create(journal->path, like);
+    if (fd < 0)
+        return errno == EEXIST ? WEIR_OK : fail_write(journal, errno, err);
+    close(fd);
+    journal->is_made = true;
+    return WEIR_OK;
 }
 
 static weir_status open_file(wi_journal *journal, weir_error *err)
 {
     const wi_sqlite *sql = journal->sql;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     int code = sql->initialize();
     if (code == SQLITE_OK)
         code = sql->open_v2(journal->path, &journal->db, flags, NULL);
     if (!journal->db)
         return wi_fail_nomem(err);
-    if (code == SQLITE_CANTOPEN && sql->system_errno(journal->db) == ENOENT)
-        return wi_fail_errno(err, why_not_writable(journal->path), "cannot write %s",
-                             journal->name);
     if (code != SQLITE_OK)
         return wi_journal_fail(journal, sql->extended_errcode(journal->db), err);
     sql->extended_result_codes(journal->db, 1);
-    if (sql->db_readonly(journal->db, "main"))
-        return wi_fail_errno(err, why_not_writable(journal->path), "cannot write %s",
-                             journal->name);
+    if (sql->db_readonly(journal->db, "main")) /* it tried again to read only */
+        return fail_write(
+            journal, faccessat(AT_FDCWD, journal->path, W_OK, AT_EACCESS) != 0 ? errno : EACCES,
+            err);
     sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
@@ -102,46 +104,64 @@ static weir_status open_file(wi_journal *journal, weir_error *err)
                            err);
 }
 
-/* The one number that `sql` asks for; fallback if there is none. */
-static weir_status ask(const wi_journal *journal, const char *sql, int64_t fallback, int64_t *out,
-                       weir_error *err)
+/* With the lock, of the file that has this name: a run that ends may remove its own. */
+static weir_status lock_file(wi_journal *journal, const char *like, weir_error *err)
 {
-    sqlite3_stmt *question = NULL;
-    weir_status status = wi_journal_prepare(journal, sql, &question, err);
+    struct stat before;
+    struct stat after;
+    pthread_mutex_lock(&making);
+    weir_status status = make_file(journal, like, err);
+    bool is_there = lstat(journal->path, &before) == 0;
+    if (status == WEIR_OK)
+        status = open_file(journal, err);
+    pthread_mutex_unlock(&making);
     if (status != WEIR_OK)
         return status;
-    int code = journal->sql->step(question);
-    if (code == SQLITE_ROW)
-        *out = journal->sql->column_int64(question, 0);
-    else if (code == SQLITE_DONE)
-        *out = fallback;
-    else
-        status = wi_journal_fail(journal, code, err);
-    journal->sql->finalize(question);
+    journal->is_locked = is_there && lstat(journal->path, &after) == 0 &&
+                         before.st_dev == after.st_dev && before.st_ino == after.st_ino;
+    if (!journal->is_locked)
+        return wi_fail(err, WEIR_AGAIN, "%s has just been removed by another run: try again",
+                       journal->name);
+    return WEIR_OK;
+}
+
+/* Makes a journal of Weir's an empty file, whatever state it is in. */
+static weir_status reset(const wi_journal *journal, weir_error *err)
+{
+    const wi_sqlite *sql = journal->sql;
+    sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+    sql->db_config(journal->db, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
+    weir_status status = wi_journal_exec(journal, "VACUUM", err);
+    sql->db_config(journal->db, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+    sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     return status;
 }
 
-/* Empty, or a journal that this program understands? */
-static weir_status identify(const wi_journal *journal, bool *is_new, weir_error *err)
+/* Empty (it is after --restart), or a journal that this program understands? */
+static weir_status identify(wi_journal *journal, wi_journal_mode mode, weir_error *err)
 {
     int64_t application = 0, version = 0, things = 0;
-    weir_status status = ask(journal, "PRAGMA application_id", 0, &application, err);
+    weir_status status = wi_journal_ask(journal, "PRAGMA application_id", 0, &application, err);
+    if (status == WEIR_OK && application == APPLICATION && mode == WI_JOURNAL_RESTART) {
+        journal->is_new = true;
+        return reset(journal, err);
+    }
     if (status == WEIR_OK)
-        status = ask(journal, "PRAGMA user_version", 0, &version, err);
+        status = wi_journal_ask(journal, "PRAGMA user_version", 0, &version, err);
     if (status == WEIR_OK)
-        status = ask(journal, "SELECT count(*) FROM sqlite_schema", 0, &things, err);
+        status = wi_journal_ask(journal, "SELECT count(*) FROM sqlite_schema", 0, &things, err);
     if (status != WEIR_OK)
         return status;
-    *is_new = !application && !version && !things;
-    if (!*is_new && application != APPLICATION)
+    journal->is_new = !application && !version && !things;
+    if (!journal->is_new && application != APPLICATION)
         return wi_fail(err, WEIR_INVALID,
                        "%s is another program's database, and no journal of Weir's: move it away, "
                        "or name another output",
                        journal->name);
-    if (!*is_new && version != VERSION)
+    if (!journal->is_new && version != VERSION)
         return wi_fail(err, WEIR_INVALID,
                        "%s is of version %" PRId64 " and this program reads version %d: end the "
-                       "run with the program that began it, or remove the journal to begin anew",
+                       "run with the program that began it, or begin anew with --restart",
                        journal->name, version, VERSION);
     return WEIR_OK;
 }
@@ -167,27 +187,27 @@ static weir_status put_options(const wi_journal *journal, const wi_journal_optio
                                weir_error *err)
 {
     weir_status status = WEIR_OK;
-    for (size_t i = 0; status == WEIR_OK && i < o->facts_len; i++)
-        if (o->facts[i].value)
-            status = put_text(journal, "INSERT INTO option VALUES (?2, ?3)", 0, o->facts[i].name,
-                              o->facts[i].value, err);
+    for (size_t i = 0; status == WEIR_OK && o->facts && i < o->facts->len; i++)
+        if (o->facts->list[i].value)
+            status = put_text(journal, "INSERT INTO option VALUES (?2, ?3)", 0,
+                              o->facts->list[i].name, o->facts->list[i].value, err);
     for (size_t i = 0; status == WEIR_OK && i < o->outputs_len; i++)
         status = put_text(journal, "INSERT INTO output VALUES (?1, ?2, ?3)", (int64_t)i,
                           o->outputs[i], "0", err);
     return status;
 }
 
-/* A journal of nothing, in one transaction, in place of whatever there was. */
-static weir_status begin_anew(wi_journal *journal, const wi_journal_options *o, bool is_new,
-                              weir_error *err)
+/* A journal of nothing, in place of whatever there was, in the transaction of the first commit. */
+static weir_status begin_anew(wi_journal *journal, const wi_journal_options *o, weir_error *err)
 {
     weir_status status = wi_journal_exec(journal, "BEGIN IMMEDIATE", err);
+    journal->begun = status == WEIR_OK;
     if (status == WEIR_OK)
         status = wi_journal_exec(journal,
-                                 is_new ? tables
-                                        : "DELETE FROM run; DELETE FROM option; DELETE FROM output;"
-                                          "DELETE FROM item; DELETE FROM failed_rows;"
-                                          "DROP INDEX IF EXISTS failed_item;",
+                                 journal->is_new
+                                     ? tables
+                                     : "DELETE FROM run; DELETE FROM option; DELETE FROM output;"
+                                       "DELETE FROM item; DELETE FROM failed_rows;",
                                  err);
     if (status == WEIR_OK)
         status = wi_journal_set(journal, "state", WI_JOURNAL_RUNNING, err);
@@ -195,25 +215,23 @@ static weir_status begin_anew(wi_journal *journal, const wi_journal_options *o, 
         status = wi_journal_set(journal, "seed", (int64_t)wi_random_seed(), err);
     if (status == WEIR_OK)
         status = put_options(journal, o, err);
-    if (status == WEIR_OK)
-        status = wi_journal_exec(journal, "COMMIT", err);
     return status;
 }
 
 /* ---- going on ---- */
 
-static const char *value_of(const wi_journal_options *o, const char *name)
+static const char *value_of(const wi_facts *facts, const char *name)
 {
-    for (size_t i = 0; i < o->facts_len; i++)
-        if (strcmp(o->facts[i].name, name) == 0)
-            return o->facts[i].value;
+    for (size_t i = 0; facts && i < facts->len; i++)
+        if (strcmp(facts->list[i].name, name) == 0)
+            return facts->list[i].value;
     return NULL;
 }
 
 static void say_value(wi_buf *text, const char *value)
 {
     if (!value)
-        wi_buf_puts(text, "none");
+        wi_buf_puts(text, "not given");
     else
         wi_buf_printf(text, "\"%.*s\"%s", MANY, value, strlen(value) > MANY ? "..." : "");
 }
@@ -243,20 +261,22 @@ static weir_status compare(const wi_journal *journal, const wi_journal_options *
     while (status == WEIR_OK && (code = sql->step(all)) == SQLITE_ROW) {
         const char *name = (const char *)sql->column_text(all, 0);
         const char *then = (const char *)sql->column_text(all, 1);
-        const char *now = name ? value_of(o, name) : NULL;
+        const char *now = name ? value_of(o->facts, name) : NULL;
         if (!name || !then)
             status = wi_fail_nomem(err);
         else if (!now || strcmp(now, then) != 0)
             say_difference(text, name, then, now);
     }
-    for (size_t i = 0; status == WEIR_OK && code == SQLITE_DONE && i < o->facts_len; i++) {
-        if (!o->facts[i].value)
+    size_t facts = o->facts ? o->facts->len : 0;
+    for (size_t i = 0; status == WEIR_OK && code == SQLITE_DONE && i < facts; i++) {
+        const wi_fact *fact = &o->facts->list[i];
+        if (!fact->value)
             continue;
-        sql->bind_text(one, 1, o->facts[i].name, -1, SQLITE_STATIC);
+        sql->bind_text(one, 1, fact->name, -1, SQLITE_STATIC);
         int found = sql->step(one);
         sql->reset(one);
         if (found == SQLITE_DONE)
-            say_difference(text, o->facts[i].name, NULL, o->facts[i].value);
+            say_difference(text, fact->name, NULL, fact->value);
         else if (found != SQLITE_ROW)
             code = found;
     }
@@ -314,30 +334,23 @@ static weir_status load_lengths(wi_journal *journal, const wi_journal_options *o
     return status;
 }
 
-static wi_committed_as as_of(const wi_journal *journal, int64_t id, int64_t outcome)
-{
-    if (outcome == WI_JOURNAL_OK)
-        return WI_COMMITTED_OK;
-    return id <= journal->retry_until ? WI_COMMITTED_RETRY : WI_COMMITTED_FAILED;
-}
-
+/* Of what failed none, if it is to be asked again. */
 static weir_status load_keys(wi_journal *journal, weir_error *err)
 {
     const wi_sqlite *sql = journal->sql;
     sqlite3_stmt *keys = NULL;
     int64_t room = journal->items; /* a file that is written to behind our back gains nothing */
     int code = SQLITE_DONE;
-    weir_status status = wi_journal_prepare(
-        journal, "SELECT id, key, outcome FROM item WHERE outcome != 2", &keys, err);
+    weir_status status = wi_journal_prepare(journal, "SELECT key, outcome FROM item", &keys, err);
     while (status == WEIR_OK && (code = sql->step(keys)) == SQLITE_ROW) {
-        const void *key = sql->column_blob(keys, 1);
-        int64_t outcome = sql->column_int64(keys, 2);
-        if (!key || sql->column_bytes(keys, 1) != sizeof(wi_key) || !room-- || outcome < 0 ||
-            outcome > WI_JOURNAL_FAILED)
+        const void *key = sql->column_blob(keys, 0);
+        int64_t outcome = sql->column_int64(keys, 1);
+        if (!key || sql->column_bytes(keys, 0) != sizeof(wi_key) || !room-- ||
+            (outcome != WI_COMMITTED_OK && outcome != WI_COMMITTED_FAILED))
             status = wi_journal_fail_damaged(journal, "an item is none", err);
-        else
-            wi_committed_add(journal->committed, key,
-                             as_of(journal, sql->column_int64(keys, 0), outcome));
+        journal->failed += outcome;
+        if (status == WEIR_OK && (outcome == WI_COMMITTED_OK || !journal->retries))
+            wi_committed_add(journal->committed, key, (wi_committed_as)outcome);
     }
     if (status == WEIR_OK && code != SQLITE_DONE)
         status = wi_journal_fail(journal, code, err);
@@ -345,66 +358,63 @@ static weir_status load_keys(wi_journal *journal, weir_error *err)
     return status;
 }
 
-/* What failed is looked for by its key while it is asked again. */
-static weir_status begin_retry(wi_journal *journal, weir_error *err)
-{
-    int64_t last = 0;
-    weir_status status = ask(journal, "SELECT max(id) FROM item WHERE outcome = 1", 0, &last, err);
-    if (status != WEIR_OK || !last)
-        return status;
-    status = wi_journal_exec(journal,
-                             "BEGIN IMMEDIATE;"
-                             "CREATE INDEX IF NOT EXISTS failed_item ON item (key) "
-                             "WHERE outcome = 1",
-                             err);
-    if (status == WEIR_OK)
-        status = wi_journal_set(journal, "retry_until", last, err);
-    if (status == WEIR_OK)
-        status = wi_journal_exec(journal, "COMMIT", err);
-    return status;
-}
+/* ---- all of it ---- */
 
-static weir_status load(wi_journal *journal, const wi_journal_options *o, weir_error *err)
+static weir_status load_state(wi_journal *journal, weir_error *err)
 {
     int64_t state = 0, seed = 0;
-    weir_status status = ask(journal, "SELECT value FROM run WHERE name = 'state'", 0, &state, err);
-    if (status == WEIR_OK)
-        status = ask(journal, "SELECT value FROM run WHERE name = 'seed'", 0, &seed, err);
-    if (status == WEIR_OK)
-        status = ask(journal, "SELECT value FROM run WHERE name = 'retry_until'", 0,
-                     &journal->retry_until, err);
+    weir_status status =
+        wi_journal_ask(journal, "SELECT value FROM run WHERE name = 'state'", -1, &state, err);
     if (status == WEIR_OK)
         status =
-            ask(journal, "SELECT count(*) FROM item WHERE outcome != 2", 0, &journal->items, err);
-    if (status == WEIR_OK && (state < WI_JOURNAL_RUNNING || state > WI_JOURNAL_FINISHED))
+            wi_journal_ask(journal, "SELECT value FROM run WHERE name = 'seed'", 0, &seed, err);
+    if (status == WEIR_OK)
+        status = wi_journal_ask(journal, "SELECT count(*) FROM item", 0, &journal->items, err);
+    if (status == WEIR_OK && (state < WI_JOURNAL_RUNNING || state > WI_JOURNAL_REWRITTEN))
         status = wi_journal_fail_damaged(journal, "it has no state", err);
     if (status != WEIR_OK)
         return status;
-    journal->found = journal->state = (wi_journal_state)state;
+    journal->state = (wi_journal_state)state;
     journal->seed = (uint64_t)seed;
-    status = load_lengths(journal, o, err);
+    return WEIR_OK;
+}
+
+static weir_status refuse_unfinished(const wi_journal *journal, weir_error *err)
+{
+    return wi_fail(err, WEIR_INVALID,
+                   "%s holds an unfinished run, with %" PRId64 " items done: continue it with "
+                   "--resume, or begin anew with --restart",
+                   journal->name, journal->items);
+}
+
+/* Is the run that was found there to go on? With false, another begins. */
+static weir_status choose(wi_journal *journal, const wi_journal_options *o, bool *goes_on,
+                          weir_error *err)
+{
+    *goes_on = false;
+    if (journal->is_new)
+        return WEIR_OK;
+    weir_status status = load_state(journal, err);
+    bool is_over = journal->state == WI_JOURNAL_FINISHED;
+    if (status != WEIR_OK || (!is_over && !journal->items))
+        return status;
+    if (o->mode == WI_JOURNAL_NEW) {
+        journal->old_runs = is_over;
+        return is_over ? WEIR_OK : refuse_unfinished(journal, err);
+    }
+    *goes_on = true;
+    return check_options(journal, o, err);
+}
+
+static weir_status load_committed(wi_journal *journal, const wi_journal_options *o, weir_error *err)
+{
+    weir_status status = load_lengths(journal, o, err);
     if (status == WEIR_OK && journal->items)
         status = wi_committed_new((uint64_t)journal->items, o->memory ? o->memory : DEFAULT_MEMORY,
                                   journal->path, &journal->committed, err);
     if (status == WEIR_OK && journal->items)
         status = load_keys(journal, err);
     return status;
-}
-
-/* ---- all of it ---- */
-
-static weir_status refuse_unfinished(const wi_journal *journal, weir_error *err)
-{
-    int64_t state = 0, items = 0;
-    weir_status status = ask(journal, "SELECT value FROM run WHERE name = 'state'", 0, &state, err);
-    if (status == WEIR_OK)
-        status = ask(journal, "SELECT count(*) FROM item WHERE outcome != 2", 0, &items, err);
-    if (status != WEIR_OK || state == WI_JOURNAL_FINISHED)
-        return status;
-    return wi_fail(err, WEIR_INVALID,
-                   "%s holds an unfinished run, with %" PRId64 " items done: continue it with "
-                   "--resume, or begin anew with --restart",
-                   journal->name, items);
 }
 
 static weir_status prepare_all(wi_journal *journal, weir_error *err)
@@ -415,38 +425,26 @@ static weir_status prepare_all(wi_journal *journal, weir_error *err)
         status = wi_journal_prepare(
             journal, "INSERT INTO failed_rows (item, output, position, length) VALUES (?, ?, ?, ?)",
             &journal->add_range, err);
-    if (status == WEIR_OK && journal->retry_until) {
-        status = wi_journal_prepare(journal,
-                                    "UPDATE item SET outcome = 2 WHERE id = (SELECT id FROM item "
-                                    "INDEXED BY failed_item WHERE key = ?1 AND outcome = 1 "
-                                    "AND id <= ?2 ORDER BY id LIMIT 1)",
-                                    &journal->replace, err);
-        if (status == WEIR_OK)
-            journal->sql->bind_int64(journal->replace, 2, journal->retry_until);
-    }
     return status;
 }
 
 static weir_status open_journal(wi_journal *journal, const wi_journal_options *o, weir_error *err)
 {
-    bool is_new = false;
-    bool goes_on = o->mode == WI_JOURNAL_RESUME || o->mode == WI_JOURNAL_RETRY;
-    weir_status status = open_file(journal, err);
+    bool goes_on = false;
+    weir_status status = lock_file(journal, o->like, err);
     if (status == WEIR_OK)
-        status = identify(journal, &is_new, err);
-    if (status == WEIR_OK && !is_new && o->mode == WI_JOURNAL_NEW)
-        status = refuse_unfinished(journal, err);
-    if (status == WEIR_OK && !is_new && goes_on)
-        status = check_options(journal, o, err);
+        status = identify(journal, o->mode, err);
+    if (status == WEIR_OK)
+        status = choose(journal, o, &goes_on, err);
     if (status == WEIR_OK)
         status =
             wi_journal_exec(journal, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", err);
-    if (status == WEIR_OK && (is_new || !goes_on))
-        status = begin_anew(journal, o, is_new, err);
-    if (status == WEIR_OK && o->mode == WI_JOURNAL_RETRY)
-        status = begin_retry(journal, err);
-    if (status == WEIR_OK)
-        status = load(journal, o, err);
+    if (status == WEIR_OK && !goes_on)
+        status = begin_anew(journal, o, err);
+    if (status == WEIR_OK && !goes_on)
+        status = load_state(journal, err);
+    if (status == WEIR_OK && goes_on)
+        status = load_committed(journal, o, err);
     if (status == WEIR_OK)
         status = prepare_all(journal, err);
     return status;
@@ -460,17 +458,21 @@ weir_status wi_journal_open(const wi_journal_options *options, wi_journal **out,
     if (!journal)
         return wi_fail_nomem(err);
     pthread_mutex_init(&journal->lock, NULL);
+    journal->retries = options->mode == WI_JOURNAL_RETRY;
     journal->outputs = options->outputs_len;
     journal->commit_rows = options->commit_rows ? options->commit_rows : DEFAULT_ROWS;
     journal->commit_every = options->commit_every ? options->commit_every : WI_SECOND;
     journal->clock = options->clock ? options->clock : wi_clock_real();
     weir_status status = wi_sqlite_load(&journal->sql, err);
     if (status == WEIR_OK)
-        status = name_file(journal, options->path, err);
+        status = name_file(journal, options, err);
     if (status == WEIR_OK)
         status = open_journal(journal, options, err);
     if (status != WEIR_OK) {
-        wi_journal_free(journal);
+        if (journal->is_made && journal->is_locked)
+            wi_journal_remove(journal);
+        else
+            wi_journal_free(journal);
         return status;
     }
     *out = journal;

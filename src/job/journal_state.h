@@ -7,37 +7,34 @@
 #include "journal.h"
 #include "sqlite_library.h"
 
-typedef enum wi_journal_outcome { /* in the column item.outcome */
-                                  WI_JOURNAL_OK,
-                                  WI_JOURNAL_FAILED,
-                                  WI_JOURNAL_REPLACED, /* it failed, and was asked again */
-} wi_journal_outcome;
-
 struct wi_journal {
     const wi_sqlite *sql;
     sqlite3 *db;
-    char *path;       /* as SQLite has it */
-    const char *name; /* in it, as the user has it */
+    char *path; /* as SQLite has it */
+    char *name; /* as the user has it */
+    bool retries;
+    bool is_made; /* the file, by us */
+    bool is_locked;
+    bool is_new;   /* there was no journal in it */
+    bool old_runs; /* a finished run's journal is there until the first commit */
     size_t outputs;
     int64_t commit_rows;
     int64_t commit_every;
     const wi_clock *clock;
-    uint64_t seed;       /* of the keys */
-    int64_t retry_until; /* what failed up to this item is asked again; 0: nothing is */
-    wi_journal_state found;
+    uint64_t seed; /* of the keys */
     wi_journal_state state;
     int64_t lengths[WI_JOURNAL_OUTPUTS];
     int64_t items;
+    int64_t failed; /* of them */
 
     sqlite3_stmt *add;
-    sqlite3_stmt *replace;
     sqlite3_stmt *add_range;
-    int64_t last;       /* item */
-    int64_t pending;    /* items added since the last commit */
-    int64_t again;      /* of them, those that replace one that failed */
-    int64_t since;      /* when the first of them was added */
-    bool begun;         /* a transaction */
-    weir_status status; /* not WEIR_OK: a write failed, and nothing can be committed any more */
+    int64_t last;           /* item */
+    int64_t pending;        /* items added since the last commit */
+    int64_t pending_failed; /* of them */
+    int64_t since;          /* when the first of them was added */
+    bool begun;             /* a transaction */
+    weir_status status;     /* not WEIR_OK: a write failed, and nothing can be committed any more */
     weir_error failure;
 
     pthread_mutex_t lock;    /* the one below */
@@ -57,6 +54,10 @@ weir_status wi_journal_run(const wi_journal *journal, sqlite3_stmt *statement, w
 /* In the table run. */
 weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t value,
                            weir_error *err);
+
+/* The one number that `sql` asks for; fallback if there is none. */
+weir_status wi_journal_ask(const wi_journal *journal, const char *sql, int64_t fallback,
+                           int64_t *out, weir_error *err);
 
 weir_status wi_journal_fail_damaged(const wi_journal *journal, const char *what, weir_error *err);
 

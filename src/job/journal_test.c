@@ -66,24 +66,21 @@ __attribute__((constructor)) static void bring_memory(void)
 /* ---- helpers ---- */
 
 static const char *const outputs[] = {"rows", "errors"};
-static const wi_journal_fact facts[] = {
-    {"kind", "fetch"}, {"the URL", "http://a/{id}"}, {"--format", "ndjson"}, {"--method", NULL}};
+static char fetch[] = "fetch", url[] = "http://a/{id}", ndjson[] = "ndjson";
+static wi_fact facts_list[] = {{"kind", fetch}, {"URL", url}, {"format", ndjson}, {"method", NULL}};
+static const wi_facts facts = {facts_list, 4, false};
 
-static weir_status open_with(const char *name, wi_journal_mode mode, const wi_journal_fact *list,
-                             size_t n, wi_journal **out, weir_error *err)
+static weir_status open_with(const char *name, wi_journal_mode mode, const wi_facts *list,
+                             wi_journal **out, weir_error *err)
 {
-    wi_journal_options o = {.path = in_folder(name),
-                            .mode = mode,
-                            .facts = list,
-                            .facts_len = n,
-                            .outputs = outputs,
-                            .outputs_len = 2};
+    wi_journal_options o = {
+        .path = in_folder(name), .mode = mode, .facts = list, .outputs = outputs, .outputs_len = 2};
     return wi_journal_open(&o, out, err);
 }
 
 static weir_status open_as(wi_journal_mode mode, wi_journal **out, weir_error *err)
 {
-    return open_with("o.weir", mode, facts, 4, out, err);
+    return open_with("o.weir", mode, &facts, out, err);
 }
 
 static wi_journal *opened(wi_journal_mode mode)
@@ -133,7 +130,7 @@ static void expect_refused(const char *name, wi_journal_mode mode, weir_status w
 {
     weir_error err = {0};
     wi_journal *journal = NULL;
-    EXPECT_INT(open_with(name, mode, facts, 4, &journal, &err), want);
+    EXPECT_INT(open_with(name, mode, &facts, &journal, &err), want);
     EXPECT(journal == NULL);
     if (!EXPECT(strstr(err.text, text) != NULL))
         printf("# it says: %s\n", err.text);
@@ -156,7 +153,7 @@ TEST(what_is_committed_is_there_and_the_rest_is_not)
     wi_journal_free(journal);
     journal = opened(WI_JOURNAL_RESUME);
     REQUIRE(journal);
-    EXPECT(wi_journal_state_found(journal) == WI_JOURNAL_RUNNING);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_RUNNING);
     EXPECT_INT(wi_journal_items(journal), 2);
     EXPECT_INT(wi_journal_length(journal, 0), 100);
     EXPECT_INT(wi_journal_length(journal, 1), 20);
@@ -207,12 +204,12 @@ TEST(an_unfinished_run_is_not_forgotten_unasked)
     wi_journal_free(journal);
     journal = opened(WI_JOURNAL_RESUME);
     REQUIRE(journal);
-    EXPECT(wi_journal_state_found(journal) == WI_JOURNAL_ENDING);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_ENDING);
     EXPECT(wi_journal_finish(journal, NULL) == WEIR_OK);
     wi_journal_free(journal);
     journal = opened(WI_JOURNAL_RESUME);
     REQUIRE(journal);
-    EXPECT(wi_journal_state_found(journal) == WI_JOURNAL_FINISHED);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_FINISHED);
     EXPECT(claim(journal, 1) == WI_COMMITTED_OK);
     commit(journal, 6, 0); /* nothing new: it stays finished */
     wi_journal_free(journal);
@@ -248,6 +245,43 @@ TEST(commits_are_due_by_number_and_by_time)
     folder_end();
 }
 
+TEST(a_run_that_does_nothing_changes_nothing)
+{
+    REQUIRE(folder_begin());
+    int64_t lengths[] = {7, 0};
+    wi_journal_drop(opened(WI_JOURNAL_NEW));
+    EXPECT_INT(count_files(), 0);
+    wi_journal *journal = opened(WI_JOURNAL_NEW);
+    REQUIRE(journal);
+    add(journal, 1, false); /* and not committed */
+    EXPECT(!wi_journal_has_run(journal));
+    wi_journal_drop(journal);
+    EXPECT_INT(count_files(), 0);
+    wi_journal_free(opened(WI_JOURNAL_RESUME)); /* as if killed: the next begins anew */
+    journal = opened(WI_JOURNAL_NEW);
+    REQUIRE(journal);
+    EXPECT(wi_journal_commit(journal, lengths, NULL) == WEIR_OK); /* nothing */
+    add(journal, 1, false);
+    end(journal, 10);
+    wi_journal_drop(journal);
+    EXPECT_INT(count_files(), 1);
+    journal = opened(WI_JOURNAL_NEW);
+    REQUIRE(journal);
+    EXPECT(claim(journal, 1) == WI_COMMITTED_NOT);
+    EXPECT_INT(wi_journal_items(journal), 0);
+    EXPECT(wi_journal_commit(journal, lengths, NULL) == WEIR_OK); /* nothing */
+    add(journal, 2, false);
+    wi_journal_drop(journal);
+    journal = opened(WI_JOURNAL_RESUME); /* the finished run is what it was */
+    REQUIRE(journal);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_FINISHED);
+    EXPECT(claim(journal, 1) == WI_COMMITTED_OK);
+    EXPECT_INT(wi_journal_length(journal, 0), 10);
+    wi_journal_remove(journal);
+    EXPECT_INT(count_files(), 0);
+    folder_end();
+}
+
 /* ---- retries of what failed ---- */
 
 static weir_status note_range(void *arg, int64_t offset, int64_t length, weir_error *err)
@@ -259,10 +293,10 @@ static weir_status note_range(void *arg, int64_t offset, int64_t length, weir_er
     return WEIR_OK;
 }
 
-static void expect_replaced(wi_journal *journal, const char *want)
+static void expect_failed_rows(wi_journal *journal, size_t output, const char *want)
 {
     char text[100] = "";
-    EXPECT(wi_journal_replaced(journal, 0, note_range, text, NULL) == WEIR_OK);
+    EXPECT(wi_journal_failed_rows(journal, output, note_range, text, NULL) == WEIR_OK);
     EXPECT_STR(text, want);
 }
 
@@ -272,46 +306,71 @@ static void add_failed(wi_journal *journal, int n, int64_t offset, int64_t lengt
     EXPECT(wi_journal_add_range(journal, 0, offset, length, NULL) == WEIR_OK);
 }
 
-TEST(a_retry_replaces_the_rows_of_what_failed)
+TEST(a_retry_forgets_what_failed)
 {
     REQUIRE(folder_begin());
     wi_journal *journal = opened(WI_JOURNAL_NEW);
     REQUIRE(journal);
     add_failed(journal, 1, 0, 10);
+    EXPECT(wi_journal_add_range(journal, 1, 3, 4, NULL) == WEIR_OK);
     add(journal, 2, false);
     add_failed(journal, 3, 30, 5);
-    add_failed(journal, 4, 40, 7);
     end(journal, 50);
+    EXPECT_INT(wi_journal_failed(journal), 2);
     wi_journal_free(journal);
 
     journal = opened(WI_JOURNAL_RETRY);
     REQUIRE(journal);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_RETRY);
+    expect_failed_rows(journal, 0, "0+10 30+5 ");
+    expect_failed_rows(journal, 1, "3+4 ");
+    EXPECT(claim(journal, 1) == WI_COMMITTED_NOT);
     EXPECT(claim(journal, 2) == WI_COMMITTED_OK);
-    add(journal, 1, false);
-    commit(journal, 60, 0);
-    EXPECT_INT(wi_journal_items(journal), 4);
-    wi_journal_free(journal); /* killed here */
+    wi_journal_free(journal); /* killed before the copy was there */
+
+    journal = opened(WI_JOURNAL_RETRY);
+    REQUIRE(journal);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_FINISHED);
+    EXPECT(wi_journal_rewrite(journal, (int64_t[]){35, 0}, NULL) == WEIR_OK);
+    EXPECT_INT(wi_journal_items(journal), 1);
+    EXPECT_INT(wi_journal_failed(journal), 0);
+    wi_journal_free(journal); /* and after that */
 
     journal = opened(WI_JOURNAL_RESUME);
     REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 4);
-    EXPECT(claim(journal, 1) == WI_COMMITTED_OK);
-    EXPECT(claim(journal, 3) == WI_COMMITTED_RETRY);
-    add_failed(journal, 3, 60, 6);
-    expect_replaced(journal, "0+10 30+5 ");
-    end(journal, 51);
-    expect_replaced(journal, "");
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_REWRITTEN);
+    EXPECT_INT(wi_journal_items(journal), 1);
+    EXPECT_INT(wi_journal_length(journal, 0), 35);
+    EXPECT(claim(journal, 3) == WI_COMMITTED_NOT);
+    expect_failed_rows(journal, 0, "");
+    add_failed(journal, 3, 35, 6);
+    commit(journal, 41, 0);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_RUNNING);
+    expect_failed_rows(journal, 0, "35+6 ");
     wi_journal_free(journal);
 
-    journal = opened(WI_JOURNAL_RETRY);
+    journal = opened(WI_JOURNAL_RESUME);
     REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 4);
-    EXPECT(claim(journal, 3) == WI_COMMITTED_RETRY);
-    EXPECT(claim(journal, 4) == WI_COMMITTED_RETRY);
-    add(journal, 3, false);
-    add(journal, 4, false);
-    expect_replaced(journal, "25+7 45+6 "); /* 15 bytes before them are gone */
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_RUNNING);
+    EXPECT(claim(journal, 3) == WI_COMMITTED_FAILED);
+    EXPECT_INT(wi_journal_failed(journal), 1);
+    wi_journal_free(journal);
+    folder_end();
+}
+
+TEST(a_finished_run_goes_on_with_what_failed)
+{
+    REQUIRE(folder_begin());
+    wi_journal *journal = opened(WI_JOURNAL_NEW);
+    REQUIRE(journal);
+    add_failed(journal, 1, 0, 10);
+    end(journal, 10);
+    wi_journal_free(journal);
+    journal = opened(WI_JOURNAL_RESUME);
+    REQUIRE(journal);
+    EXPECT(wi_journal_rewrite(journal, (int64_t[]){10, 0}, NULL) == WEIR_OK);
+    EXPECT(wi_journal_state_of(journal) == WI_JOURNAL_REWRITTEN);
+    EXPECT(claim(journal, 1) == WI_COMMITTED_FAILED);
+    expect_failed_rows(journal, 0, "0+10 ");
     wi_journal_free(journal);
     folder_end();
 }
@@ -320,25 +379,32 @@ TEST(a_retry_replaces_the_rows_of_what_failed)
 
 TEST(other_options_are_named)
 {
-    static const wi_journal_fact other[] = {
-        {"kind", "fetch"}, {"the URL", "http://b/{id}"}, {"--format", NULL}, {"--method", "PUT"}};
+    char other_url[] = "http://b/{id}", put[] = "PUT";
+    wi_fact list[] = {{"kind", fetch}, {"URL", other_url}, {"format", NULL}, {"method", put}};
+    wi_facts other = {list, 4, false};
     weir_error err = {0};
     REQUIRE(folder_begin());
-    wi_journal_free(opened(WI_JOURNAL_NEW));
-    wi_journal *journal = NULL;
-    EXPECT(open_with("o.weir", WI_JOURNAL_RESUME, other, 4, &journal, &err) == WEIR_INVALID);
-    EXPECT(strstr(err.text, "o.weir: --format was \"ndjson\" and is none now, the URL was "
-                            "\"http://a/{id}\" and is \"http://b/{id}\" now, --method was none and "
-                            "is \"PUT\" now; give what it was, or begin anew with --restart"));
+    wi_journal *journal = opened(WI_JOURNAL_NEW);
+    REQUIRE(journal);
+    add(journal, 1, false);
+    commit(journal, 1, 0);
+    wi_journal_free(journal);
+    journal = NULL;
+    EXPECT(open_with("o.weir", WI_JOURNAL_RESUME, &other, &journal, &err) == WEIR_INVALID);
+    if (!EXPECT(strstr(err.text, "o.weir: URL was \"http://a/{id}\" and is \"http://b/{id}\" now, "
+                                 "format was \"ndjson\" and is not given now, method was not given "
+                                 "and is \"PUT\" now; give what it was, or begin anew with "
+                                 "--restart")))
+        printf("# it says: %s\n", err.text);
     wi_journal_options one = {.path = in_folder("o.weir"),
+                              .name = "mine.weir",
                               .mode = WI_JOURNAL_RESUME,
-                              .facts = facts,
-                              .facts_len = 4,
+                              .facts = &facts,
                               .outputs = outputs,
                               .outputs_len = 1};
     EXPECT(wi_journal_open(&one, &journal, &err) == WEIR_INVALID);
-    EXPECT(strstr(err.text, "other outputs"));
-    EXPECT(open_with("o.weir", WI_JOURNAL_RESTART, other, 4, &journal, &err) == WEIR_OK);
+    EXPECT(strstr(err.text, "the run of mine.weir: it had other outputs"));
+    EXPECT(open_with("o.weir", WI_JOURNAL_RESTART, &other, &journal, &err) == WEIR_OK);
     wi_journal_free(journal);
     folder_end();
 }
@@ -390,10 +456,40 @@ TEST(files_that_are_no_journal_are_left_alone)
         expect_refused("nowhere/x", mode, WEIR_NOTFOUND, "No such file");
     }
     expect_file(in_folder("text"), text);
-    wi_journal_free(opened(WI_JOURNAL_NEW));
-    run_sql("o.weir", "PRAGMA user_version = 7");
-    expect_refused("o.weir", WI_JOURNAL_RESUME, WEIR_INVALID, "of version 7");
-    expect_refused("o.weir", WI_JOURNAL_RESTART, WEIR_INVALID, "of version 7");
+    EXPECT(symlink("text", in_folder("link")) == 0);
+    expect_refused("link", WI_JOURNAL_RESTART, WEIR_INVALID, "is a symbolic link");
+    expect_file(in_folder("text"), text);
+    folder_end();
+}
+
+/* Of another version, or damaged: as long as it is Weir's, it can be replaced, and only when that
+ * is asked for. */
+TEST(a_journal_that_cannot_be_used_can_be_begun_anew)
+{
+    static const char *const ways[] = {"PRAGMA user_version = 7", "DROP TABLE item",
+                                       "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema"};
+    static const char *const says[] = {"of version 7", "is damaged", "is damaged"};
+    REQUIRE(folder_begin());
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        wi_journal *journal = opened(WI_JOURNAL_RESTART);
+        REQUIRE(journal);
+        add(journal, 1, false);
+        commit(journal, 10, 0);
+        wi_journal_free(journal);
+        run_sql("o.weir", ways[i]);
+        expect_refused("o.weir", WI_JOURNAL_NEW, WEIR_INVALID, says[i]);
+        expect_refused("o.weir", WI_JOURNAL_RESUME, WEIR_INVALID, says[i]);
+    }
+    wi_journal *journal = opened(WI_JOURNAL_RESTART);
+    REQUIRE(journal);
+    add(journal, 2, false);
+    commit(journal, 10, 0);
+    wi_journal_free(journal);
+    journal = opened(WI_JOURNAL_RESUME);
+    REQUIRE(journal);
+    EXPECT_INT(wi_journal_items(journal), 1);
+    EXPECT(claim(journal, 2) == WI_COMMITTED_OK);
+    wi_journal_free(journal);
     folder_end();
 }
 
@@ -403,12 +499,17 @@ TEST(a_journal_that_was_tampered_with_is_told)
         "DROP TABLE item",
         "INSERT INTO item (key, outcome) VALUES (x'00', 0)",
         "UPDATE run SET value = 9 WHERE name = 'state'",
-        "INSERT INTO run VALUES ('retry_until', 1)",
+        "DELETE FROM run",
+        "UPDATE item SET outcome = 2",
     };
     REQUIRE(folder_begin());
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         unlink(in_folder("o.weir"));
-        wi_journal_free(opened(WI_JOURNAL_NEW));
+        wi_journal *journal = opened(WI_JOURNAL_NEW);
+        REQUIRE(journal);
+        add(journal, 1, false);
+        commit(journal, 1, 0);
+        wi_journal_free(journal);
         run_sql("o.weir", ways[i]);
         expect_refused("o.weir", WI_JOURNAL_RESUME, WEIR_INVALID, "is damaged");
     }
@@ -439,7 +540,7 @@ static int status_as_nobody(const char *name, const char *text)
     wi_journal *journal = NULL;
     if (geteuid() == 0 && setuid(65534) != 0)
         return -1;
-    weir_status status = open_with(name, WI_JOURNAL_RESUME, facts, 4, &journal, &err);
+    weir_status status = open_with(name, WI_JOURNAL_RESUME, &facts, &journal, &err);
     bool said = strstr(err.text, text) != NULL;
     if (!said)
         printf("# it says: %s\n", err.text);
@@ -505,13 +606,13 @@ TEST(keys_may_be_kept_in_a_file)
         wi_key key = {{0}};
         for (int i = 0; i < KEYS; i++) {
             memcpy(&key, &i, sizeof i);
-            wi_committed_add(committed, &key, i % 3);
+            wi_committed_add(committed, &key, i % 2);
         }
         int wrong = 0;
         for (int i = KEYS + 1000; i-- > 0;) {
             memcpy(&key, &i, sizeof i);
             wrong += wi_committed_claim(committed, &key) !=
-                     (i < KEYS ? (wi_committed_as)(i % 3) : WI_COMMITTED_NOT);
+                     (i < KEYS ? (wi_committed_as)(i % 2) : WI_COMMITTED_NOT);
         }
         EXPECT_INT(wrong, 0);
         EXPECT(wi_committed_claim(committed, &key) == WI_COMMITTED_NOT);
@@ -521,18 +622,28 @@ TEST(keys_may_be_kept_in_a_file)
     folder_end();
 }
 
+static weir_status ignore_range(void *arg, int64_t offset, int64_t length, weir_error *err)
+{
+    (void)arg, (void)offset, (void)length, (void)err;
+    return WEIR_OK;
+}
+
 static weir_status go_on(void)
 {
     weir_error err;
     wi_journal *journal = NULL;
     int64_t lengths[] = {9, 0};
     weir_status status = open_as(WI_JOURNAL_RETRY, &journal, &err);
+    if (status == WEIR_OK)
+        status = wi_journal_rewrite(journal, lengths, &err);
     if (status == WEIR_OK) {
         wi_key key = key_of(journal, 1);
         status = wi_journal_add(journal, &key, true, &err);
     }
     if (status == WEIR_OK)
         status = wi_journal_add_range(journal, 0, 1, 2, &err);
+    if (status == WEIR_OK)
+        status = wi_journal_failed_rows(journal, 0, ignore_range, NULL, &err);
     if (status == WEIR_OK)
         status = wi_journal_commit(journal, lengths, &err);
     if (status == WEIR_OK)
@@ -549,12 +660,13 @@ TEST(survives_lack_of_memory)
     wi_journal *journal = opened(WI_JOURNAL_NEW);
     REQUIRE(journal);
     add_failed(journal, 1, 0, 1);
+    add(journal, 2, false);
     commit(journal, 9, 0);
     wi_journal_free(journal);
     TORTURE(go_on());
     journal = opened(WI_JOURNAL_RESUME);
     REQUIRE(journal);
-    EXPECT_INT(wi_journal_items(journal), 1); /* each time one was replaced by one */
+    EXPECT_INT(wi_journal_items(journal), 2); /* each time one was replaced by one */
     EXPECT_INT(wi_journal_length(journal, 0), 9);
     wi_journal_free(journal);
     folder_end();
@@ -563,7 +675,9 @@ TEST(survives_lack_of_memory)
 TESTS(CASE(what_is_committed_is_there_and_the_rest_is_not),
       CASE(what_is_asked_twice_is_committed_as_often),
       CASE(an_unfinished_run_is_not_forgotten_unasked), CASE(commits_are_due_by_number_and_by_time),
-      CASE(a_retry_replaces_the_rows_of_what_failed), CASE(other_options_are_named),
+      CASE(a_run_that_does_nothing_changes_nothing), CASE(a_retry_forgets_what_failed),
+      CASE(a_finished_run_goes_on_with_what_failed),
+      CASE(a_journal_that_cannot_be_used_can_be_begun_anew), CASE(other_options_are_named),
       CASE(a_second_run_is_refused), CASE(files_that_are_no_journal_are_left_alone),
       CASE(a_journal_that_was_tampered_with_is_told),
       CASE(names_are_not_what_sqlite_reads_into_them), CASE(what_may_not_be_written_is_said),

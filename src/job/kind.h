@@ -64,6 +64,10 @@ typedef struct wi_blocking {
      * asked for the last time. The collector's thread. May be NULL: none wait. */
     weir_status (*rest)(void *job, wi_portion *portion, weir_error *err);
 
+    /* The CSV has this header already, which an earlier run has written: its rows go on under it.
+     * After begin, before the first hand. May be NULL: the header is always the same. */
+    weir_status (*continues)(void *job, const char *header, size_t len, weir_error *err);
+
     /* What there is to say at the end, a line each, until NULL; as printable text in `out`. */
     const char *(*note)(void *job, size_t i, wi_buf *out);
 
@@ -121,6 +125,13 @@ typedef struct wi_kind {
     /* Writes what goes the way of the rows, but past them; a failure ends the run, as it does when
      * a row cannot be written. The collector's thread. May be NULL. */
     weir_status (*pass)(const void *job, wi_item *item, weir_error *err);
+
+    /* Appends what the item asks: items that may have different rows, apart from the input's cells
+     * in them, ask different things. After prepare; the lane's thread. */
+    void (*asks)(const void *job, const wi_item *item, wi_buf *out);
+
+    /* Brings to the disk what save has written. The collector's thread. May be NULL. */
+    weir_status (*sync)(const void *job, weir_error *err);
 
     /* Frees what the kind keeps in an item. Any thread. */
     void (*release)(wi_item *item);

@@ -15,7 +15,7 @@
 
 enum {
     READY_WANTED = 32,     /* prepared items to have at hand */
-    READY_ACROSS = 1024,   /* looked at to find one for an origin that is not held back */
+    READY_ACROSS = 16384,  /* looked at to find one for an origin that is not held back */
     OUTBOX_ITEMS = 256,    /* handed to the collector together, */
     OUTBOX_BYTES = 1 << 20 /* or so many bytes, */
 };
@@ -55,6 +55,7 @@ struct wi_lane {
     wi_defer pump;
     wi_post poke;
     wi_buf origin_name;
+    wi_buf asks; /* of the item that is being prepared */
     wi_lane_numbers numbers;
     wi_histogram durations;
 };
@@ -175,6 +176,48 @@ static bool has_new_column(const wi_lane *lane, const wi_item *item, weir_error 
     return false;
 }
 
+/* The input's cells stand in the row, so they belong to what makes two items the same. Each is told
+ * with its kind and lengths, so that no two rows read alike. */
+static void append_cells(const wi_item *item, wi_buf *out)
+{
+    wi_schema *schema = item->batch ? wi_batch_schema(item->batch) : NULL;
+    for (size_t i = 0; schema && i < wi_schema_columns(schema); i++) {
+        wi_cell cell = wi_batch_cell(item->batch, item->row, i);
+        wi_name name = wi_schema_name(schema, i);
+        if (cell.kind == WI_ABSENT)
+            continue;
+        const size_t shape[] = {name.len, (size_t)cell.kind, cell.len};
+        wi_buf_append(out, shape, sizeof shape);
+        wi_buf_append(out, name.bytes, name.len);
+        if (cell.kind == WI_INT || cell.kind == WI_DOUBLE)
+            wi_buf_append(out, cell.kind == WI_INT ? (void *)&cell.i : (void *)&cell.d, 8);
+        else
+            wi_buf_append(out, cell.bytes, cell.len);
+    }
+}
+
+/* Was it done by the run that this one continues? One that failed while it was prepared is known by
+ * its cells and by why. */
+static wi_committed_as claim(wi_lane *lane, wi_item *item, const weir_error *failure)
+{
+    wi_buf *asks = &lane->asks;
+    if (!wi_outputs_has_journal(lane->shared.outputs))
+        return WI_COMMITTED_NOT;
+    wi_buf_clear(asks);
+    if (failure)
+        wi_buf_puts(asks, failure->text);
+    else
+        lane->shared.kind->asks(lane->shared.job, item, asks);
+    append_cells(item, asks);
+    if (asks->failed) {
+        weir_error err;
+        wi_fail_nomem(&err);
+        lane->shared.fault(lane->shared.arg, &err);
+        return WI_COMMITTED_NOT;
+    }
+    return wi_outputs_claim(lane->shared.outputs, asks->data, asks->len, &item->key);
+}
+
 static void prepare(wi_lane *lane, wi_item *item)
 {
     weir_error err;
@@ -197,7 +240,12 @@ static void prepare(wi_lane *lane, wi_item *item)
         if (!item->origin || !queue_of(lane, item->origin))
             status = wi_fail_nomem(&err);
     }
-    if (status == WEIR_OK) {
+    wi_committed_as before = claim(lane, item, status == WEIR_OK ? NULL : &err);
+    if (before == WI_COMMITTED_OK) {
+        item_done(lane, item, WI_OUTCOME_OK_BEFORE);
+    } else if (before == WI_COMMITTED_FAILED) {
+        item_done(lane, item, WI_OUTCOME_FAILED_BEFORE);
+    } else if (status == WEIR_OK) {
         make_ready(lane, item);
     } else {
         wi_item_set_failure(item, status == WEIR_NOMEM ? "out of memory" : reason, err.text);
@@ -302,6 +350,18 @@ static bool is_stopping(const wi_lane *lane)
     return atomic_load_explicit(lane->shared.stopping, memory_order_relaxed) > lane->stopped_at;
 }
 
+/* Its origin is gone. */
+static void fail_unasked(wi_lane *lane, wi_item *item)
+{
+    char why[400];
+    char error[448];
+    wi_gate_describe(lane->shared.gate, item->origin, why, sizeof why);
+    snprintf(error, sizeof error, "the server is gone: %s", why);
+    wi_item_set_failure(item, "the server is gone", error);
+    lane->ready_len--;
+    item_done(lane, item, WI_OUTCOME_FAILED);
+}
+
 /* Starts what the gate lets through from one queue; *again: when to come back. */
 static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
 {
@@ -312,12 +372,17 @@ static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
         if (tight && !is_awaited(lane, item))
             break;
         int64_t when = WI_FOREVER;
-        if (!wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when)) {
+        wi_entry entry =
+            wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when);
+        if (entry == WI_ENTRY_LATER) {
             if (when < *again)
                 *again = when;
             break;
         }
-        start(lane, item);
+        if (entry == WI_ENTRY_IN)
+            start(lane, item);
+        else
+            fail_unasked(lane, item);
         started++;
     }
     if (wi_list_empty(&q->items))
@@ -464,7 +529,8 @@ bool wi_lane_may_grow(wi_lane *lane, wi_item *item, size_t bytes)
 
 static bool wants_retry(wi_lane *lane, const wi_item *item, const wi_attempt *attempt)
 {
-    if (!attempt->may_retry || item->attempts > lane->shared.retries || lane->stopped_at)
+    if (!attempt->may_retry || item->attempts - item->excused > lane->shared.retries ||
+        lane->stopped_at)
         return false;
     if (attempt->retry_after > lane->shared.retry_after_max)
         return false;
@@ -477,14 +543,33 @@ static bool wants_retry(wi_lane *lane, const wi_item *item, const wi_attempt *at
 
 static void wait_for_retry(wi_lane *lane, wi_item *item, int64_t retry_after)
 {
-    int64_t delay = wi_retry_backoff(&lane->random, item->attempts, lane->shared.retry_delay,
-                                     lane->shared.retry_max_delay);
+    int64_t delay = wi_retry_backoff(&lane->random, item->attempts - item->excused,
+                                     lane->shared.retry_delay, lane->shared.retry_max_delay);
     if (delay < retry_after)
         delay = retry_after;
     item->state = WI_ITEM_WAITING;
     wi_list_append(&lane->waiting, &item->node);
     add(&lane->numbers.waiting, 1);
     wi_timer_set(&item->timer, wi_loop_now(lane->loop) + delay);
+}
+
+static bool leave_gate(wi_lane *lane, const wi_item *item, const wi_attempt *attempt)
+{
+    const wi_leaving leaving = {
+        .duration = attempt->duration,
+        .signal = attempt->signal,
+        .why = attempt->signal >= WI_SIGNAL_SILENT ? wi_item_error(item) : NULL,
+        .hold = attempt->retry_after <= lane->shared.retry_after_max ? attempt->retry_after : 0,
+        .hint = attempt->hint,
+    };
+    return wi_gate_leave(lane->shared.gate, item->origin, lane->index, wi_loop_now(lane->loop),
+                         &leaving);
+}
+
+/* Not the item's fault: it waits at the gate, and this attempt is none of those it has. */
+static bool may_excuse(const wi_lane *lane, const wi_attempt *attempt)
+{
+    return attempt->may_retry && lane->shared.retries > 0 && !lane->stopped_at;
 }
 
 bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attempt)
@@ -501,13 +586,13 @@ bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attem
         wi_gate_leave_quietly(gate, item->origin, lane->index);
         item_done(lane, item, WI_OUTCOME_CANCELLED);
     } else {
-        int64_t hold =
-            attempt->retry_after <= lane->shared.retry_after_max ? attempt->retry_after : 0;
         wi_histogram_add(&lane->durations, attempt->duration);
-        wi_gate_leave(gate, item->origin, lane->index, wi_loop_now(lane->loop), attempt->duration,
-                      attempt->overload, hold);
-        retry = !attempt->ok && wants_retry(lane, item, attempt);
-        if (retry)
+        bool excused = leave_gate(lane, item, attempt) && may_excuse(lane, attempt);
+        item->excused += excused;
+        retry = excused || (!attempt->ok && wants_retry(lane, item, attempt));
+        if (excused)
+            make_ready(lane, item);
+        else if (retry)
             wait_for_retry(lane, item, attempt->retry_after);
         else
             item_done(lane, item, attempt->ok ? WI_OUTCOME_OK : WI_OUTCOME_FAILED);
@@ -598,6 +683,7 @@ void wi_lane_free(wi_lane *lane)
     wi_timer_fini(&lane->again);
     wi_timer_fini(&lane->deadline);
     wi_buf_fini(&lane->origin_name);
+    wi_buf_fini(&lane->asks);
     wi_loop_free(lane->loop);
     free(lane);
 }

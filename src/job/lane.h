@@ -27,8 +27,9 @@ typedef struct wi_attempt {
     bool ok;
     bool cancelled;
     bool may_retry;      /* the failure is of a kind that is retried, and it is safe to */
-    bool overload;       /* the other side has too much to do */
+    wi_signal signal;    /* what it says of the other side */
     int64_t retry_after; /* ns the other side asked for; -1: it did not */
+    wi_rate_hint hint;   /* what the other side says that it still takes; all zero: nothing */
     int64_t duration;    /* ns */
 } wi_attempt;
 
@@ -40,6 +41,7 @@ typedef struct wi_lane_shared {
     wi_gate *gate;
     wi_budget *budget;
     wi_collector *collector;
+    wi_outputs *outputs;
     wi_schema *fixed_schema; /* CSV output: no other columns have a place; else NULL */
     bool ordered;
     int64_t retries;

@@ -185,6 +185,7 @@ weir_status wi_lanes_make(wi_lanes *lanes, wi_collector *collector, int64_t dead
         .gate = lanes->gate,
         .budget = lanes->options.budget,
         .collector = collector,
+        .outputs = wi_collector_outputs(collector),
         .fixed_schema = lanes->options.fixes_columns ? lanes->schema : NULL,
         .ordered = !o->common.unordered,
         .retries = o->common.retries,

@@ -41,7 +41,7 @@
 
 #define RAMP_STEP (100 * WI_MILLISECOND)
 
-enum { RAMP_FROM = 32, RAMP_TO = 256, FIRST_ANSWERS = 8, MIN_ANSWERS = 16, TRY_AFTER = 32 };
+enum { RAMP_FROM = 32, RAMP_TO = 256, FIRST_ANSWERS = 8, MIN_ANSWERS = 16, TRY_AFTER = 32, MIN_BORNE = 4 };
 
 static const double grow_below = 1.5;
 static const double cut_above = 2;
@@ -49,6 +49,10 @@ static const double smallest_step = 1.0 / 16;
 static const double step_growth = 1.19; /* the fourth root of 2 */
 static const double trial_goal = 0.9;
 static const double deepest_cut = 0.5;
+static const double first_probe = 1.0 / 32;
+static const double boldest_probe = 1.0 / 4;
+static const double close_enough = 1.0 / 16;    /* between what is borne and what is not */
+static const double credit_for_answer = 1.0 / 250; /* refusals stay far below a hundredth */
 
 void wi_limit_init(wi_limit *l, int64_t fixed, int64_t ceiling)
 {
@@ -59,6 +63,7 @@ void wi_limit_init(wi_limit *l, int64_t fixed, int64_t ceiling)
         .step = 1,
         .halved_at = INT64_MIN,
         .window_start = INT64_MIN,
+        .changed_at = INT64_MIN,
     };
     l->limit = fixed > 0 ? (double)fixed : RAMP_FROM < l->ceiling ? RAMP_FROM : l->ceiling;
 }
@@ -71,11 +76,22 @@ static void open_window(wi_limit *l, int64_t start)
     l->window_count = 0;
     l->window_sum = 0;
     l->window_bound = false;
+    l->window_enough = l->limit < MIN_ANSWERS ? MIN_ANSWERS : (int64_t)l->limit;
+    l->window_limit = l->limit;
 }
 
 static void set_limit(wi_limit *l, double limit)
 {
     l->limit = limit < 1 ? 1 : limit > l->ceiling ? l->ceiling : limit;
+}
+
+/* The same at a moment from which on it is watched whether it is borne. */
+static void change_limit(wi_limit *l, double limit, int64_t now)
+{
+    set_limit(l, limit);
+    l->changed_at = now;
+    l->quiet = 0;
+    l->quiet_bound = false;
 }
 
 /* Takes in the time that has passed without an answer. */
@@ -89,6 +105,11 @@ static void ramp(wi_limit *l, int64_t now)
     set_limit(l, limit < RAMP_TO ? limit : RAMP_TO);
 }
 
+static double floor_of(double x)
+{
+    return (double)(int64_t)x;
+}
+
 static void brake(wi_limit *l)
 {
     l->step = smallest_step;
@@ -98,16 +119,55 @@ static void brake(wi_limit *l)
 
 static void halve(wi_limit *l, int64_t now)
 {
-    set_limit(l, l->limit / 2);
+    change_limit(l, floor_of(l->limit / 2), now);
     l->halved_at = now;
     brake(l);
     open_window(l, now + 1);
 }
 
+/* Too many at once: the height is remembered, and for a while not tried again. */
+static void refused(wi_limit *l, int64_t now)
+{
+    double height = floor_of(l->limit);
+    if (height <= l->good)
+        l->good = 0; /* it bears less than it did */
+    l->bad = height;
+    l->wary = true;
+    halve(l, now);
+    l->step = first_probe;
+}
+
+static void overloaded(wi_limit *l, int64_t now, int64_t began, wi_signal signal)
+{
+    if (signal == WI_SIGNAL_BUSY) {
+        double least = -1 - l->limit / 16;
+        l->credit = l->credit - 1 > least ? l->credit - 1 : least;
+    }
+    if (began <= l->halved_at)
+        return;
+    if (signal == WI_SIGNAL_BUSY) {
+        refused(l, now);
+        return;
+    }
+    if (l->before < l->limit)
+        l->before = l->limit;
+    halve(l, now);
+}
+
+void wi_limit_restore(wi_limit *l, int64_t now)
+{
+    if (!l->fixed && l->before > l->limit)
+        change_limit(l, l->before, now);
+    l->before = 0;
+}
+
+/* By as much as it has not climbed within the window. */
 static void grow(wi_limit *l)
 {
-    double by = l->limit * l->step;
-    set_limit(l, l->limit + (by < 1 ? 1 : by));
+    double by = l->window_limit * l->step;
+    double next = l->window_limit + (by < 1 ? 1 : by);
+    if (next > l->limit)
+        set_limit(l, next);
     l->step = l->step * step_growth < 1 ? l->step * step_growth : 1;
     l->held = 0;
 }
@@ -125,6 +185,8 @@ static void end_trial(wi_limit *l, double mean)
     double cut = l->limit / l->tried_from;
     if (l->window_bound && mean < l->tried_mean * (1 + cut) / 2) {
         brake(l); /* the queue was ours */
+        if (l->good > l->limit)
+            l->good = floor_of(l->limit);
         return;
     }
     if (l->window_bound)
@@ -140,12 +202,14 @@ static void close_window(wi_limit *l)
     bool first = !(l->base > 0);
     if (first || mean < l->base)
         l->base = mean;
+    l->slow = mean >= grow_below * l->base;
     if (l->tried_from > 0) {
         end_trial(l, mean);
     } else if (first || !l->window_bound) {
         return;
-    } else if (mean < grow_below * l->base) {
-        grow(l);
+    } else if (!l->slow) {
+        if (!l->wary)
+            grow(l);
     } else if (mean > cut_above * l->base || ++l->held >= TRY_AFTER) {
         begin_trial(l, mean);
     } else {
@@ -153,32 +217,93 @@ static void close_window(wi_limit *l)
     }
 }
 
+/*
+ * After a refusal. What lies between the highest limit that was borne and the lowest that was not is
+ * halved until they are close; then the lower one stays, until enough answers have come that a
+ * refusal or two among so many are rare: that much higher is tried, and higher still if it is borne.
+ */
+static double next_height(wi_limit *l)
+{
+    double here = floor_of(l->limit);
+    double apart = l->bad * close_enough > 1 ? l->bad * close_enough : 1;
+    if (here > l->good)
+        l->good = here;
+    if (l->good >= l->bad)
+        l->bad = 0;
+    if (here < l->good)
+        return l->good;
+    if (l->slow)
+        return here;
+    if (l->bad > 0 && l->bad - l->good > apart)
+        return floor_of((l->good + l->bad) / 2);
+    if (l->bad > 0 && l->credit < 1)
+        return here;
+    l->bad = 0;
+    double by = here * l->step;
+    l->step = l->step * 2 < boldest_probe ? l->step * 2 : boldest_probe;
+    return here + (by < 1 ? 1 : by);
+}
+
+static void borne(wi_limit *l, int64_t now)
+{
+    double enough = l->limit < MIN_BORNE ? MIN_BORNE : l->limit;
+    if (!l->quiet_bound || (double)l->quiet < enough)
+        return;
+    double next = next_height(l);
+    if (next != floor_of(l->limit))
+        change_limit(l, next, now);
+}
+
+/* Back to where it was before a failure, or for the first time up: doubled with each round trip. */
+static void climb(wi_limit *l, int64_t latency)
+{
+    bool quick = l->base > 0 && (double)latency < grow_below * l->base;
+    if (!l->window_bound || !quick)
+        return;
+    if (l->before > l->limit || l->step >= 1)
+        set_limit(l, l->limit + 1);
+    if (l->before <= l->limit)
+        l->before = 0;
+}
+
 void wi_limit_begin(wi_limit *l, int64_t now, bool bound)
 {
     if (l->born == WI_FOREVER)
         l->born = now;
     l->window_bound = l->window_bound || bound;
+    l->quiet_bound = l->quiet_bound || bound;
 }
 
-void wi_limit_end(wi_limit *l, int64_t now, int64_t latency, bool overload)
+static void count_answer(wi_limit *l, int64_t now, int64_t latency)
+{
+    l->window_sum += latency > 1 ? (double)latency : 1;
+    l->window_count++;
+    if (l->window_count < (l->base > 0 ? l->window_enough : FIRST_ANSWERS))
+        return;
+    double limit = l->limit;
+    close_window(l);
+    open_window(l, l->limit < limit ? now + 1 : now);
+}
+
+void wi_limit_end(wi_limit *l, int64_t now, int64_t latency, wi_signal signal)
 {
     if (l->fixed)
         return;
     ramp(l, now);
     l->answered = true;
     int64_t began = now - latency;
-    if (overload && began > l->halved_at)
-        halve(l, now);
-    if (overload || began < l->window_start)
+    if (signal != WI_SIGNAL_FINE) {
+        overloaded(l, now, began, signal);
         return;
-    l->window_sum += latency > 1 ? (double)latency : 1;
-    l->window_count++;
-    double enough = l->limit < MIN_ANSWERS ? MIN_ANSWERS : l->limit;
-    if (l->window_count >= (l->base > 0 ? (int64_t)enough : FIRST_ANSWERS)) {
-        double limit = l->limit;
-        close_window(l);
-        open_window(l, l->limit < limit ? now + 1 : now);
     }
+    l->credit = l->credit + credit_for_answer < 1 ? l->credit + credit_for_answer : 1;
+    l->quiet += began > l->changed_at;
+    if (l->wary && !(l->tried_from > 0))
+        borne(l, now);
+    else
+        climb(l, latency);
+    if (began >= l->window_start)
+        count_answer(l, now, latency);
 }
 
 int64_t wi_limit_now(wi_limit *l, int64_t now)

@@ -15,6 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the end of an attempt says of the other side. */
+typedef enum wi_signal {
+    WI_SIGNAL_FINE,   /* it answered, be it with an error */
+    WI_SIGNAL_RATE,   /* too many in this time (429) */
+    WI_SIGNAL_BUSY,   /* too many at once (503) */
+    WI_SIGNAL_LATE,   /* an answer began, but did not end in time */
+    WI_SIGNAL_SILENT, /* none began in time */
+    WI_SIGNAL_GONE,   /* no connection came about, or it was cut before any answer */
+} wi_signal;
+
 typedef struct wi_limit {
     bool fixed;
     double limit;
@@ -27,11 +37,22 @@ typedef struct wi_limit {
     int64_t halved_at;    /* overload of requests begun before is old news */
     int64_t window_start; /* of the answers to requests begun since: */
     int64_t window_count;
+    int64_t window_enough; /* so many close it */
+    double window_limit;   /* when it opened */
     double window_sum; /* ns */
     bool window_bound; /* was the limit ever what held requests back? */
     int held;          /* windows in a row that neither grew nor shrank */
     double tried_from; /* the limit before it was cut on trial; 0: no trial */
     double tried_mean; /* and the latency then */
+    double before;     /* the limit before it was halved for what is no sign of its height; 0 */
+    bool wary;         /* it was refused (BUSY) at some height: */
+    bool slow;         /* no higher for now: the last window's latency forbids it */
+    bool quiet_bound;  /* was the limit reached since it changed? */
+    int64_t quiet;     /* answers since, to requests begun since: */
+    int64_t changed_at;
+    double good;       /* the highest that was borne; 0: not known */
+    double bad;        /* the lowest that was refused; 0: not known */
+    double credit;     /* refusals it may risk by trying a higher one */
 } wi_limit;
 
 /* fixed > 0: the limit is that, always. Else it is found, never above ceiling (>= 1). */
@@ -40,8 +61,11 @@ void wi_limit_init(wi_limit *limit, int64_t fixed, int64_t ceiling);
 /* A request is about to begin; `bound`: after it the limit is reached. */
 void wi_limit_begin(wi_limit *limit, int64_t now, bool bound);
 
-/* A request ended after `latency` ns; overload: as described above. */
-void wi_limit_end(wi_limit *limit, int64_t now, int64_t latency, bool overload);
+/* A request ended after `latency` ns. */
+void wi_limit_end(wi_limit *limit, int64_t now, int64_t latency, wi_signal signal);
+
+/* What it was halved for is cared for otherwise (a pace is known): as before. */
+void wi_limit_restore(wi_limit *limit, int64_t now);
 
 /* How many may be in flight now, at least 1. */
 int64_t wi_limit_now(wi_limit *limit, int64_t now);

@@ -146,7 +146,8 @@ static void end_one(sim *s)
     s->served -= !r->overload;
     s->done += !r->overload;
     s->refused += r->overload;
-    wi_limit_end(&s->limit, s->now, s->now - r->begun, r->overload);
+    wi_limit_end(&s->limit, s->now, s->now - r->begun,
+                 !r->overload ? WI_SIGNAL_FINE : s->dead ? WI_SIGNAL_GONE : WI_SIGNAL_BUSY);
     s->idle[s->idle_len++] = r;
 }
 
@@ -404,9 +405,9 @@ TEST(one_round_trip_halves_once)
     for (int i = 0; i < 32; i++)
         wi_limit_begin(&limit, 0, false);
     for (int i = 0; i < 32; i++)
-        wi_limit_end(&limit, WI_MILLISECOND + i, WI_MILLISECOND + i, true);
+        wi_limit_end(&limit, WI_MILLISECOND + i, WI_MILLISECOND + i, WI_SIGNAL_BUSY);
     EXPECT_INT(wi_limit_now(&limit, WI_SECOND), 16);
-    wi_limit_end(&limit, 2 * WI_SECOND, WI_SECOND / 2, true);
+    wi_limit_end(&limit, 2 * WI_SECOND, WI_SECOND / 2, WI_SIGNAL_BUSY);
     EXPECT_INT(wi_limit_now(&limit, 2 * WI_SECOND), 8);
 }
 
@@ -416,7 +417,7 @@ TEST(odd_times_do_no_harm)
     wi_limit_init(&limit, 0, 100);
     for (int i = 0; i < 1000; i++) {
         wi_limit_begin(&limit, 0, true);
-        wi_limit_end(&limit, 0, i % 3 ? 0 : -5, i % 50 == 0);
+        wi_limit_end(&limit, 0, i % 3 ? 0 : -5, i % 50 == 0 ? WI_SIGNAL_BUSY : WI_SIGNAL_FINE);
         EXPECT(limit.limit >= 1 && limit.limit <= 100);
         EXPECT(wi_limit_next_rise(&limit, 0) == WI_FOREVER);
     }

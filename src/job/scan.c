@@ -116,7 +116,8 @@ static weir_status put_failure(wi_scan_hand *h, const weir_error *error, weir_er
     if (!path)
         return wi_fail_nomem(err);
     wi_portion_fail(h->portion, reason_of(error), path);
-    return wi_scan_rows_failure(h->rows, error->text, err);
+    weir_status status = wi_scan_rows_failure(h->rows, error->text, err);
+    return status == WEIR_OK ? wi_scan_rows_done(h->rows, true, err) : status;
 }
 
 static weir_status scan_item(wi_scan_hand *h, const wi_walk_batch *batch, const wi_walk_item *item,
@@ -127,19 +128,21 @@ static weir_status scan_item(wi_scan_hand *h, const wi_walk_batch *batch, const 
     wi_hand_item_begins(h->hand);
     weir_status status = wi_scan_file(h, batch, item, &fault);
     wi_hand_item_ended(h->hand, h->bytes);
-    if (status == WEIR_OK && h->faults) { /* which have rows of their own */
-        wi_portion_fail(h->portion, "faulty records", h->path.data);
-    } else if (status == WEIR_OK) {
-        h->portion->ok++;
-    } else if (status == WEIR_CANCELLED) {
-        h->portion->cancelled++;
-    } else if (status == WEIR_NOMEM) {
+    if (status == WEIR_NOMEM) {
         h->portion->cancelled++;
         return wi_fail_nomem(err);
-    } else {
-        return put_failure(h, &fault, err);
     }
-    return WEIR_OK;
+    if (status == WEIR_CANCELLED) {
+        h->portion->cancelled++;
+        return wi_scan_rows_cut(h->rows, err);
+    }
+    if (status != WEIR_OK)
+        return put_failure(h, &fault, err);
+    if (h->faults) /* which have rows of their own */
+        wi_portion_fail(h->portion, "faulty records", h->path.data);
+    else
+        h->portion->ok++;
+    return wi_scan_rows_done(h->rows, h->faults != 0, err);
 }
 
 /* Something is wrong in a list of ignored files: said at the end. */
@@ -163,6 +166,8 @@ static weir_status take_item(wi_scan_hand *h, const wi_walk_batch *batch, const 
         h->portion->cancelled++;
         return wi_fail_nomem(err);
     }
+    if (wi_hand_claim(h->hand, h->path.data, h->path.len))
+        return WEIR_OK;
     wi_scan_rows_begin(h->rows, h->path.data, h->path.len, h->portion);
     return item->error ? put_failure(h, item->error, err) : scan_item(h, batch, item, err);
 }
@@ -209,7 +214,8 @@ static weir_status work(void *state, weir_error *err)
     h->portion = wi_hand_begin(h->hand, batch.number);
     if (h->portion) {
         status = take_batch(h, &batch, err);
-        wi_hand_end(h->hand);
+        if (status == WEIR_OK) /* else the crew does, which then knows that it is torn */
+            wi_hand_end(h->hand);
     } else {
         status = wi_fail_nomem(err);
     }
@@ -290,8 +296,13 @@ static wi_schema *failed_header(void *job)
 static weir_status rest(void *job, wi_portion *portion, weir_error *err)
 {
     const wi_scan *scan = job;
-    wi_buf *ends = scan->limit ? &portion->row_ends : NULL;
-    return wi_scan_shape_rest(scan->shape, &portion->rows, ends, err);
+    return wi_scan_shape_rest(scan->shape, portion, err);
+}
+
+static weir_status continues(void *job, const char *header, size_t len, weir_error *err)
+{
+    const wi_scan *scan = job;
+    return wi_scan_shape_continue(scan->shape, header, len, err);
 }
 
 static void put_files(wi_buf *out, int64_t n, const char *what)
@@ -379,6 +390,7 @@ static const wi_blocking blocking = {
     .header = header,
     .failed_header = failed_header,
     .rest = rest,
+    .continues = continues,
     .note = note,
     .plan = plan,
 };

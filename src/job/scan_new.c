@@ -291,6 +291,72 @@ static weir_status set_keeping(wi_scan *scan, const weir_scan_options *o, weir_e
     return set_shape(scan, o, err);
 }
 
+/* ---- what all rows depend on ---- */
+
+static const char *what_is_read(const weir_scan_options *o)
+{
+    switch (o->read) {
+    case WEIR_SCAN_LINES:
+        break;
+    case WEIR_SCAN_RECORDS:
+        return "records";
+    case WEIR_SCAN_WHOLE:
+        return "whole files";
+    case WEIR_SCAN_FACTS:
+        return "facts";
+    }
+    return NULL;
+}
+
+static const char *what_is_given(const weir_scan_options *o)
+{
+    switch (o->give) {
+    case WEIR_SCAN_ROWS:
+        break;
+    case WEIR_SCAN_COUNT:
+        return "count";
+    case WEIR_SCAN_FILES_WITH_MATCHES:
+        return "files-with-matches";
+    case WEIR_SCAN_FILES_WITHOUT_MATCH:
+        return "files-without-match";
+    }
+    return NULL;
+}
+
+/*
+ * What a run that continues must have in common with the first: all that says what is read of a
+ * file and what becomes of it. Not so
+ *
+ *   paths, input, nul; globs and ignore lists; hidden, follow, one_file_system, max_depth: they say
+ *   which files there are, and those of another choice have rows like these;
+ *   sorted, unordered: the order of rows, which is another in a run that continues;
+ *   limit: there is no journal with it;
+ *   of `job` all others but the formats, which all kinds have in common.
+ */
+static weir_status add_facts(const weir_scan_options *o, int64_t max_row, wi_facts *facts,
+                             weir_error *err)
+{
+    wi_facts_add(facts, "what is read", what_is_read(o));
+    wi_facts_add(facts, "what is given", what_is_given(o));
+    wi_facts_add(facts, "records", o->records);
+    wi_facts_add_flag(facts, "stat", o->stat);
+    wi_facts_add(facts, "hash", o->hash);
+    wi_facts_add_flag(facts, "text", o->text);
+    wi_facts_add_flag(facts, "no-decompress", o->no_decompress);
+    wi_facts_add_number(facts, "max-row", o->read == WEIR_SCAN_FACTS ? 0 : max_row);
+    wi_facts_add_list(facts, "match", o->patterns, o->patterns_len);
+    wi_facts_add_flag(facts, "ignore-case", o->ignore_case);
+    wi_facts_add_flag(facts, "smart-case", o->smart_case);
+    wi_facts_add_flag(facts, "fixed-strings", o->fixed_strings);
+    wi_facts_add_flag(facts, "word-regexp", o->word_regexp);
+    wi_facts_add_flag(facts, "line-regexp", o->line_regexp);
+    wi_facts_add_flag(facts, "invert-match", o->invert_match);
+    wi_facts_add_flag(facts, "no-unicode", o->no_unicode);
+    wi_facts_add(facts, "where", o->where);
+    wi_facts_add_list(facts, "select", o->select, o->select_len);
+    return facts->failed ? wi_fail_nomem(err) : WEIR_OK;
+}
+
 /* ---- the job ---- */
 
 static weir_status describe_job(wi_scan *scan, const weir_scan_options *o, weir_error *err)
@@ -328,7 +394,10 @@ weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir
     scan->max_row = (size_t)job.common.max_row;
     if (status == WEIR_OK)
         status = describe_job(scan, o, err);
+    if (status == WEIR_OK)
+        status = add_facts(o, job.common.max_row, &job.facts, err);
     if (status != WEIR_OK) {
+        wi_facts_fini(&job.facts);
         wi_scan_free(scan);
         return status;
     }

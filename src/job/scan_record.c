@@ -67,17 +67,14 @@ static weir_status plan(wi_scan_rows *rows, const wi_schema *all, weir_error *er
 /* The first file with columns says what the header of a CSV is. */
 static weir_status offer_header(wi_scan_rows *rows, wi_schema *all, size_t own, weir_error *err)
 {
-    wi_batch *deferred = NULL;
+    wi_scan_waiting taken = {0};
     if (!wi_scan_shape_waits(rows->shape) || rows->header_known || !own)
         return WEIR_OK;
-    weir_status status =
-        wi_scan_shape_fix_header(rows->shape, all, rows->path, rows->path_len, &deferred, err);
-    if (status)
-        return status;
-    wi_scan_rows_learn_header(rows);
-    if (deferred)
-        status = wi_scan_rows_write_past(rows, deferred, err);
-    wi_batch_unref(deferred);
+    weir_status status = wi_scan_shape_fix_header(rows->shape, all, rows->path, rows->path_len,
+                                                  wi_scan_rows_is_whole(rows) ? &taken : NULL, err);
+    if (!status)
+        status = wi_scan_rows_learn_header(rows, &taken, err);
+    wi_scan_waiting_fini(&taken);
     return status;
 }
 
@@ -85,7 +82,7 @@ static weir_status take_up(wi_scan_rows *rows, wi_schema *record, wi_schema *all
 {
     wi_batch **place = rows->shape->counts ? &rows->sieve : &rows->batch;
     wi_batch *batch = NULL;
-    weir_status status = wi_scan_rows_settle(rows, err);
+    weir_status status = wi_scan_rows_render(rows, err);
     if (!status)
         status = offer_header(rows, all, wi_schema_columns(record), err);
     if (!status)

@@ -194,27 +194,29 @@ TEST(failures_wait_for_the_header)
                      "begins an array: jq -c '.[]' turns it into such lines\"\n"
                      "c.csv,2,1,,\nd.ndjson,1,,,\n");
     EXPECT_INT(s.portion.row_ends.len, 5 * sizeof(size_t));
-    wi_buf rest = WI_BUF_INIT;
-    EXPECT_INT(wi_scan_shape_rest(s.shape, &rest, NULL, NULL), WEIR_OK);
-    EXPECT_INT(rest.len, 0);
+    stage_done(&s, false);
+    size_t len = s.portion.rows.len;
+    EXPECT_INT(wi_scan_shape_rest(s.shape, &s.portion, NULL), WEIR_OK);
+    EXPECT_INT(s.portion.rows.len, len);
     stage_close(&s);
 }
 
 TEST(failures_that_nothing_came_after_are_the_rest)
 {
     stage s;
-    wi_buf rest = WI_BUF_INIT;
-    wi_buf ends = WI_BUF_INIT;
+    wi_portion rest = {.number = 0};
     wi_scan_shape_options options = records_as(WI_FORMAT_CSV);
+    options.limited = true;
     REQUIRE(stage_open(&s, &options, NULL) == WEIR_OK);
     stage_file(&s, "a.csv");
     EXPECT_INT(wi_scan_rows_failure(s.rows, "gone", NULL), WEIR_OK);
-    EXPECT_INT(wi_scan_shape_rest(s.shape, &rest, &ends, NULL), WEIR_OK);
-    EXPECT_STR(wi_buf_cstr(&rest), "a.csv,,,gone\n");
-    EXPECT_INT(ends.len, sizeof(size_t));
+    stage_done(&s, true);
+    EXPECT_INT(wi_scan_shape_rest(s.shape, &rest, NULL), WEIR_OK);
+    EXPECT_STR(wi_buf_cstr(&rest.rows), "a.csv,,,gone\n");
+    EXPECT_INT(rest.row_ends.len, sizeof(size_t));
     stage_expect_header(&s, "path,line,path_encoding,error\n");
-    wi_buf_fini(&rest);
-    wi_buf_fini(&ends);
+    wi_buf_fini(&rest.rows);
+    wi_buf_fini(&rest.row_ends);
     stage_close(&s);
 }
 
@@ -350,12 +352,16 @@ static weir_status all_of(const wi_scan_shape_options *options, const wi_batch *
     stage s;
     int64_t kept;
     int64_t faults;
-    wi_buf rest = WI_BUF_INIT;
     weir_status status = stage_open(&s, options, NULL);
+    s.portion.journaled = !options->limited;
     if (!status) {
         stage_file(&s, "\xFF");
         status = wi_scan_rows_failure(s.rows, "gone", NULL);
     }
+    if (!status)
+        status = wi_scan_rows_done(s.rows, true, NULL);
+    if (!status)
+        wi_scan_rows_begin(s.rows, "a", 1, &s.portion);
     if (!status)
         status = wi_scan_rows_records(s.rows, a, &kept, &faults, NULL);
     if (!status)
@@ -363,8 +369,9 @@ static weir_status all_of(const wi_scan_shape_options *options, const wi_batch *
     if (!status)
         status = wi_scan_rows_settle(s.rows, NULL);
     if (!status)
-        status = wi_scan_shape_rest(s.shape, &rest, NULL, NULL);
-    wi_buf_fini(&rest);
+        status = wi_scan_rows_done(s.rows, true, NULL);
+    if (!status)
+        status = wi_scan_shape_rest(s.shape, &s.portion, NULL);
     stage_close(&s);
     return status;
 }

@@ -47,21 +47,7 @@ static weir_status make_writers(wi_scan_rows *rows, weir_error *err)
         wi_row_writer_for_terminal(rows->failure_writer);
     if (o->errors_apart && failures == WI_FORMAT_CSV)
         wi_row_writer_fix(rows->failure_writer, rows->shape->failure);
-    wi_scan_rows_learn_header(rows);
-    return WEIR_OK;
-}
-
-void wi_scan_rows_learn_header(wi_scan_rows *rows)
-{
-    const wi_scan_shape_options *o = &rows->shape->options;
-    wi_schema *header = rows->header_known ? NULL : wi_scan_shape_header(rows->shape);
-    if (!header)
-        return;
-    rows->header_known = true;
-    wi_row_writer_fix(rows->writer, header);
-    /* NDJSON always tells of a failure whatever there is to tell. */
-    if (!o->errors_apart && o->format == WI_FORMAT_CSV)
-        wi_row_writer_fix(rows->failure_writer, header);
+    return wi_scan_rows_learn_header(rows, NULL, err);
 }
 
 weir_status wi_scan_rows_new(wi_scan_shape *shape, wi_scan_rows **out, weir_error *err)
@@ -95,6 +81,7 @@ void wi_scan_rows_free(wi_scan_rows *rows)
     wi_batch_unref(rows->batch);
     wi_batch_unref(rows->sieve);
     wi_batch_unref(rows->failures);
+    wi_batch_unref(rows->waiting);
     wi_row_writer_free(rows->writer);
     wi_row_writer_free(rows->failure_writer);
     wi_schema_unref(rows->record);
@@ -111,6 +98,8 @@ void wi_scan_rows_begin(wi_scan_rows *rows, const char *path, size_t len, wi_por
     rows->path_len = len;
     rows->path_kind = WI_ABSENT;
     rows->portion = portion;
+    rows->begins = wi_portion_place_now(portion);
+    rows->first_row = rows->batch ? wi_batch_rows(rows->batch) : 0;
     wi_buf_clear(&rows->head);
     wi_buf_clear(&rows->tail);
 }
@@ -135,17 +124,51 @@ static void empty(wi_batch **batch)
     *batch = fresh;
 }
 
-weir_status wi_scan_rows_settle(wi_scan_rows *rows, weir_error *err)
+/* The file's rows begin where the one before them ends. */
+static void find_beginning(wi_scan_rows *rows, const wi_buf *ends)
+{
+    size_t end;
+    memcpy(&end, ends->data + (rows->first_row - 1) * sizeof end, sizeof end);
+    rows->begins.rows = rows->portion->before.rows + end;
+}
+
+weir_status wi_scan_rows_render(wi_scan_rows *rows, weir_error *err)
 {
     if (!rows->batch || !wi_batch_rows(rows->batch))
         return WEIR_OK;
-    weir_status status = wi_row_writer_append_ends(rows->writer, rows->batch, &rows->portion->rows,
-                                                   ends_of(rows), err);
+    bool finds = rows->first_row && rows->portion->journaled;
+    wi_buf *ends = finds ? &rows->scratch : ends_of(rows);
+    wi_buf_clear(&rows->scratch);
+    weir_status status =
+        wi_row_writer_append_ends(rows->writer, rows->batch, &rows->portion->rows, ends, err);
     if (status)
         return status;
+    if (finds)
+        find_beginning(rows, ends);
     empty(&rows->batch);
+    rows->first_row = 0;
     rows->pending = 0;
     return WEIR_OK;
+}
+
+/* A part of the file's rows may go out now, and others wait for a header: they would be torn apart.
+ * So there is to be no other than for them. */
+static weir_status force_header(wi_scan_rows *rows, weir_error *err)
+{
+    wi_scan_waiting taken = {0};
+    weir_status status = wi_scan_shape_fix_header(rows->shape, rows->shape->failure, NULL, 0,
+                                                  wi_scan_rows_is_whole(rows) ? &taken : NULL, err);
+    if (!status)
+        status = wi_scan_rows_learn_header(rows, &taken, err);
+    wi_scan_waiting_fini(&taken);
+    return status;
+}
+
+weir_status wi_scan_rows_settle(wi_scan_rows *rows, weir_error *err)
+{
+    weir_status status =
+        rows->waiting && rows->portion->journaled ? force_header(rows, err) : WEIR_OK;
+    return status ? status : wi_scan_rows_render(rows, err);
 }
 
 weir_status wi_scan_rows_end(wi_scan_rows *rows, size_t bytes, weir_error *err)
@@ -153,7 +176,7 @@ weir_status wi_scan_rows_end(wi_scan_rows *rows, size_t bytes, weir_error *err)
     weir_status status = wi_batch_end_row(rows->batch, err);
     rows->pending += bytes;
     if (!status && (rows->pending >= BATCH_BYTES || wi_batch_rows(rows->batch) >= BATCH_ROWS))
-        status = wi_scan_rows_settle(rows, err);
+        status = wi_scan_rows_render(rows, err);
     return status;
 }
 
@@ -178,6 +201,44 @@ weir_status wi_scan_rows_finish(wi_scan_rows *rows, size_t bytes, bool *kept, we
     if (!status && kept)
         *kept = keeps;
     return status;
+}
+
+/* ---- the header ---- */
+
+/* No row of this file is in the portion, nor any in the batch: they would have needed a header. */
+static weir_status write_waiting(wi_scan_rows *rows, const wi_scan_waiting *taken, weir_error *err)
+{
+    wi_portion *portion = rows->portion;
+    weir_status status = WEIR_OK;
+    if (taken && taken->rows) {
+        size_t own = wi_portion_place_now(portion).failed_rows - rows->begins.failed_rows;
+        status = wi_scan_waiting_write(taken, rows->writer, rows->shape->options.limited, portion,
+                                       own, err);
+        rows->begins = wi_portion_place_now(portion);
+        rows->begins.failed_rows -= own;
+    }
+    if (!status && rows->waiting)
+        status = wi_scan_rows_write_past(rows, rows->waiting, err);
+    if (status)
+        return status;
+    wi_batch_unref(rows->waiting);
+    rows->waiting = NULL;
+    return status;
+}
+
+weir_status wi_scan_rows_learn_header(wi_scan_rows *rows, const wi_scan_waiting *taken,
+                                      weir_error *err)
+{
+    const wi_scan_shape_options *o = &rows->shape->options;
+    wi_schema *header = rows->header_known ? NULL : wi_scan_shape_header(rows->shape);
+    if (!header)
+        return WEIR_OK;
+    rows->header_known = true;
+    wi_row_writer_fix(rows->writer, header);
+    /* NDJSON always tells of a failure whatever there is to tell. */
+    if (!o->errors_apart && o->format == WI_FORMAT_CSV)
+        wi_row_writer_fix(rows->failure_writer, header);
+    return write_waiting(rows, taken, err);
 }
 
 /* ---- paths and texts ---- */
@@ -368,7 +429,7 @@ weir_status wi_scan_rows_path(wi_scan_rows *rows, weir_error *err)
 static weir_status write_past(wi_scan_rows *rows, wi_row_writer *writer, const wi_batch *batch,
                               weir_error *err)
 {
-    weir_status status = wi_scan_rows_settle(rows, err);
+    weir_status status = wi_scan_rows_render(rows, err);
     if (status)
         return status;
     return wi_row_writer_append_ends(writer, batch, &rows->portion->rows, ends_of(rows), err);
@@ -377,6 +438,17 @@ static weir_status write_past(wi_scan_rows *rows, wi_row_writer *writer, const w
 weir_status wi_scan_rows_write_past(wi_scan_rows *rows, const wi_batch *batch, weir_error *err)
 {
     return write_past(rows, rows->writer, batch, err);
+}
+
+/* What is in rows->failures waits with the file, which so keeps its rows together. */
+static weir_status wait_for_header(wi_scan_rows *rows, weir_error *err)
+{
+    weir_status status = wi_scan_copy_rows(&rows->waiting, rows->failures, err);
+    if (!status)
+        status = wi_scan_rows_learn_header(rows, NULL, err);
+    if (!status && rows->waiting && wi_batch_rows(rows->waiting) >= WI_SCAN_MOST_WAITING)
+        status = force_header(rows, err);
+    return status;
 }
 
 weir_status wi_scan_rows_fail(wi_scan_rows *rows, int64_t line, const char *error, weir_error *err)
@@ -394,11 +466,8 @@ weir_status wi_scan_rows_fail(wi_scan_rows *rows, int64_t line, const char *erro
         return status;
     if (error && rows->shape->options.errors_apart)
         return wi_row_writer_append(rows->failure_writer, batch, &rows->portion->failed_rows, err);
-    if (wi_scan_shape_waits(rows->shape)) {
-        if (!rows->header_known && wi_scan_shape_defer(rows->shape, batch, &status, err))
-            return status;
-        wi_scan_rows_learn_header(rows);
-    }
+    if (wi_scan_shape_waits(rows->shape) && !rows->header_known)
+        return wait_for_header(rows, err);
     return error ? write_past(rows, rows->failure_writer, batch, err)
                  : wi_scan_rows_write_past(rows, batch, err);
 }
@@ -406,4 +475,56 @@ weir_status wi_scan_rows_fail(wi_scan_rows *rows, int64_t line, const char *erro
 weir_status wi_scan_rows_failure(wi_scan_rows *rows, const char *error, weir_error *err)
 {
     return wi_scan_rows_fail(rows, 0, error, err);
+}
+
+/* ---- the end of a file ---- */
+
+/* Has it rows that wait for a header, and so no place yet? Then so does what is to be told of it.
+ */
+static bool is_put_aside(wi_scan_rows *rows, bool failed, weir_status *status, weir_error *err)
+{
+    wi_portion *portion = rows->portion;
+    const wi_portion_done done = {.key = portion->key,
+                                  .failed = failed,
+                                  .to.failed_rows = wi_portion_place_now(portion).failed_rows -
+                                                    rows->begins.failed_rows};
+    bool journaled = portion->journaled;
+    size_t stay = portion->failed_rows.len - (journaled ? done.to.failed_rows : 0);
+    const char *apart = portion->failed_rows.data;
+    if (!wi_scan_shape_defer(rows->shape, rows->waiting, journaled ? &done : NULL,
+                             apart ? apart + stay : "", status, err))
+        return false;
+    if (*status == WEIR_OK)
+        portion->failed_rows.len = stay;
+    wi_batch_unref(rows->waiting);
+    rows->waiting = NULL;
+    return true;
+}
+
+weir_status wi_scan_rows_done(wi_scan_rows *rows, bool failed, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    if (rows->waiting && rows->portion->journaled && !wi_scan_rows_is_whole(rows))
+        status = force_header(rows, err);
+    if (!status && rows->waiting && is_put_aside(rows, failed, &status, err))
+        return status;
+    if (!status && rows->waiting)
+        status = wi_scan_rows_learn_header(rows, NULL, err);
+    if (!status && failed && rows->portion->journaled)
+        status = wi_scan_rows_render(rows, err);
+    if (!status)
+        wi_portion_item_done(rows->portion, failed, rows->begins);
+    return status;
+}
+
+weir_status wi_scan_rows_cut(wi_scan_rows *rows, weir_error *err)
+{
+    if (!rows->portion->journaled)
+        return wi_scan_rows_done(rows, false, err);
+    wi_batch_unref(rows->waiting);
+    rows->waiting = NULL;
+    weir_status status = wi_scan_rows_render(rows, err);
+    if (!status)
+        wi_portion_item_cut(rows->portion, rows->begins);
+    return status;
 }

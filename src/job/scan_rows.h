@@ -66,10 +66,14 @@ wi_schema *wi_scan_shape_failure_header(const wi_scan_shape *shape);
 /*
  * Failures of files that came before any with a header have no place in a CSV of records: they wait
  * for it and then go into the portion of the hand that found it. This writes those for which none
- * was found: when all hands have ended, before the header is asked for the last time. Appends to
- * out, and to ends (may be NULL) a size_t for each row: where it ends. Mostly there is nothing.
+ * was found: when all hands have ended, before the header is asked for the last time. Mostly there
+ * is nothing.
  */
-weir_status wi_scan_shape_rest(wi_scan_shape *shape, wi_buf *out, wi_buf *ends, weir_error *err);
+weir_status wi_scan_shape_rest(wi_scan_shape *shape, wi_portion *portion, weir_error *err);
+
+/* The header is this one, of the rows that an earlier run has left. Before any rows. */
+weir_status wi_scan_shape_continue(wi_scan_shape *shape, const char *line, size_t len,
+                                   weir_error *err);
 
 typedef struct wi_scan_rows wi_scan_rows;
 
@@ -104,6 +108,11 @@ weir_status wi_scan_rows_path(wi_scan_rows *rows, weir_error *err);
 
 /* A row with path and error, always kept, to the output of failed rows if there is one. */
 weir_status wi_scan_rows_failure(wi_scan_rows *rows, const char *error, weir_error *err);
+
+/* The file is at its end, with all of its rows, or it was cut short: then they are taken back if a
+ * journal is kept, and else as they are. One of these before the next begin. */
+weir_status wi_scan_rows_done(wi_scan_rows *rows, bool failed, weir_error *err);
+weir_status wi_scan_rows_cut(wi_scan_rows *rows, weir_error *err);
 
 /* Everything put so far is in the portion, rendered. To be called before the portion is flushed or
  * ended, and before begin is given another portion. */

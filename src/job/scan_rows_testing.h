@@ -12,6 +12,7 @@ typedef struct stage {
     wi_scan_shape *shape;
     wi_scan_rows *rows;
     wi_portion portion;
+    bool in_file;
 } stage;
 
 static inline weir_status stage_open(stage *s, const wi_scan_shape_options *options,
@@ -22,6 +23,14 @@ static inline weir_status stage_open(stage *s, const wi_scan_shape_options *opti
     return status ? status : wi_scan_rows_new(s->shape, &s->rows, err);
 }
 
+/* The file is at its end. */
+static inline void stage_done(stage *s, bool failed)
+{
+    if (s->in_file)
+        EXPECT_INT(wi_scan_rows_done(s->rows, failed, NULL), WEIR_OK);
+    s->in_file = false;
+}
+
 static inline void stage_close(stage *s)
 {
     wi_scan_rows_free(s->rows);
@@ -29,10 +38,13 @@ static inline void stage_close(stage *s)
     wi_buf_fini(&s->portion.rows);
     wi_buf_fini(&s->portion.row_ends);
     wi_buf_fini(&s->portion.failed_rows);
+    wi_buf_fini(&s->portion.done);
 }
 
 static inline void stage_file(stage *s, const char *path)
 {
+    stage_done(s, false);
+    s->in_file = true;
     wi_scan_rows_begin(s->rows, path, strlen(path), &s->portion);
 }
 

@@ -6,11 +6,9 @@
 #include <string.h>
 
 #include "columns.h"
+#include "reader.h"
 #include "scan_rows_state.h"
 #include "text.h"
-
-/* Failures that may wait for a header: far more than a run has that is of any use. */
-enum { MOST_DEFERRED = 100000 };
 
 /* ---- what each form has ---- */
 
@@ -253,7 +251,7 @@ void wi_scan_shape_free(wi_scan_shape *shape)
 {
     if (!shape)
         return;
-    wi_batch_unref(shape->deferred);
+    wi_scan_waiting_fini(&shape->waiting);
     wi_schema_unref(shape->judged);
     wi_schema_unref(shape->columns);
     wi_schema_unref(shape->failure);
@@ -263,7 +261,7 @@ void wi_scan_shape_free(wi_scan_shape *shape)
     free(shape);
 }
 
-/* ---- the header, and what waits for it ---- */
+/* ---- the header ---- */
 
 bool wi_scan_shape_waits(const wi_scan_shape *shape)
 {
@@ -291,7 +289,7 @@ static char *shown_path(const char *path, size_t len)
 }
 
 weir_status wi_scan_shape_fix_header(wi_scan_shape *shape, wi_schema *schema, const char *path,
-                                     size_t len, wi_batch **deferred, weir_error *err)
+                                     size_t len, wi_scan_waiting *taken, weir_error *err)
 {
     weir_status status = WEIR_OK;
     pthread_mutex_lock(&shape->lock);
@@ -299,58 +297,163 @@ weir_status wi_scan_shape_fix_header(wi_scan_shape *shape, wi_schema *schema, co
         status = wi_fail_nomem(err);
     if (!status && !shape->header)
         shape->header = wi_schema_ref(schema);
-    if (!status) {
-        *deferred = shape->deferred;
-        shape->deferred = NULL;
+    if (!status && taken) {
+        *taken = shape->waiting;
+        shape->waiting = (wi_scan_waiting){0};
     }
     pthread_mutex_unlock(&shape->lock);
     return status;
 }
 
-static weir_status put_aside(wi_scan_shape *shape, const wi_batch *failure, weir_error *err)
+/* The columns are those of the CSV that is there already: its reader finds them as they were. */
+weir_status wi_scan_shape_continue(wi_scan_shape *shape, const char *line, size_t len,
+                                   weir_error *err)
 {
-    weir_status status = WEIR_OK;
-    if (!shape->deferred)
-        status = wi_batch_new(shape->failure, &shape->deferred, err);
-    for (size_t i = 0; !status && i < wi_schema_columns(shape->failure); i++) {
-        wi_cell cell = wi_batch_cell(failure, 0, i);
-        wi_batch_put_cell(shape->deferred, i, &cell);
-    }
+    static const char from[] = "an earlier run";
+    wi_reader *reader = NULL;
+    wi_batch *none = NULL;
+    if (!wi_scan_shape_waits(shape))
+        return WEIR_OK;
+    weir_status status = wi_reader_new(WI_FORMAT_CSV, from, len, &reader, err);
     if (!status)
-        status = wi_batch_end_row(shape->deferred, err);
-    if (!status && wi_batch_rows(shape->deferred) >= MOST_DEFERRED)
+        status = wi_reader_feed(reader, line, len, err);
+    if (!status)
+        status = wi_reader_feed(reader, NULL, 0, err);
+    if (!status)
+        status = wi_reader_next(reader, 1, &none, err);
+    if (!status && wi_reader_schema(reader))
+        status = wi_scan_shape_fix_header(shape, wi_reader_schema(reader), from, sizeof from - 1,
+                                          NULL, err);
+    wi_batch_unref(none);
+    wi_reader_free(reader);
+    return status;
+}
+
+/* ---- what waits for the header ---- */
+
+void wi_scan_waiting_fini(wi_scan_waiting *waiting)
+{
+    wi_batch_unref(waiting->rows);
+    wi_buf_fini(&waiting->failed);
+    wi_buf_fini(&waiting->done);
+    *waiting = (wi_scan_waiting){0};
+}
+
+weir_status wi_scan_copy_rows(wi_batch **to, const wi_batch *from, weir_error *err)
+{
+    wi_schema *schema = wi_batch_schema(from);
+    weir_status status = *to ? WEIR_OK : wi_batch_new(schema, to, err);
+    for (size_t row = 0; !status && row < wi_batch_rows(from); row++) {
+        for (size_t i = 0; i < wi_schema_columns(schema); i++) {
+            wi_cell cell = wi_batch_cell(from, row, i);
+            wi_batch_put_cell(*to, i, &cell);
+        }
+        status = wi_batch_end_row(*to, err);
+    }
+    return status;
+}
+
+static weir_status put_aside(wi_scan_shape *shape, const wi_batch *rows,
+                             const wi_portion_done *done, const char *failed, weir_error *err)
+{
+    wi_scan_waiting *waiting = &shape->waiting;
+    size_t before = waiting->rows ? wi_batch_rows(waiting->rows) : 0;
+    weir_status status = wi_scan_copy_rows(&waiting->rows, rows, err);
+    if (!status && done) {
+        wi_portion_done placed = *done;
+        placed.from = (wi_portion_place){before, waiting->failed.len};
+        wi_buf_append(&waiting->failed, failed, done->to.failed_rows);
+        placed.to = (wi_portion_place){wi_batch_rows(waiting->rows), waiting->failed.len};
+        wi_buf_append(&waiting->done, &placed, sizeof placed);
+        if (waiting->failed.failed || waiting->done.failed)
+            status = wi_fail_nomem(err);
+    }
+    if (!status && wi_batch_rows(waiting->rows) >= WI_SCAN_MOST_WAITING)
         shape->header = wi_schema_ref(shape->failure);
     return status;
 }
 
-bool wi_scan_shape_defer(wi_scan_shape *shape, const wi_batch *failure, weir_status *status,
-                         weir_error *err)
+bool wi_scan_shape_defer(wi_scan_shape *shape, const wi_batch *rows, const wi_portion_done *done,
+                         const char *failed, weir_status *status, weir_error *err)
 {
     *status = WEIR_OK;
     pthread_mutex_lock(&shape->lock);
     bool waits = !shape->header;
     if (waits)
-        *status = put_aside(shape, failure, err);
+        *status = put_aside(shape, rows, done, failed, err);
     pthread_mutex_unlock(&shape->lock);
     return waits;
 }
 
-weir_status wi_scan_shape_rest(wi_scan_shape *shape, wi_buf *out, wi_buf *ends, weir_error *err)
+/* Failed rows that are to stay behind are moved on. */
+static void insert(wi_buf *out, const wi_buf *bytes, size_t stay)
 {
-    wi_batch *deferred = NULL;
+    if (!bytes->len || !wi_buf_reserve(out, bytes->len))
+        return;
+    char *at = out->data + out->len - stay;
+    memmove(at + bytes->len, at, stay);
+    memcpy(at, bytes->data, bytes->len);
+    out->len += bytes->len;
+}
+
+/* ends: of the rows; the first of them begins at first. */
+static size_t place_of(size_t row, const wi_buf *ends, size_t first)
+{
+    size_t end;
+    if (!row)
+        return first;
+    memcpy(&end, ends->data + (row - 1) * sizeof end, sizeof end);
+    return end;
+}
+
+static void tell_done(const wi_scan_waiting *waiting, const wi_buf *ends, wi_portion_place first,
+                      wi_portion *portion)
+{
+    for (size_t at = 0; at < waiting->done.len; at += sizeof(wi_portion_done)) {
+        wi_portion_done done;
+        memcpy(&done, waiting->done.data + at, sizeof done);
+        wi_portion_place *places[] = {&done.from, &done.to};
+        for (int i = 0; i < 2; i++) {
+            places[i]->rows = portion->before.rows + place_of(places[i]->rows, ends, first.rows);
+            places[i]->failed_rows += portion->before.failed_rows + first.failed_rows;
+        }
+        wi_buf_append(&portion->done, &done, sizeof done);
+    }
+}
+
+weir_status wi_scan_waiting_write(const wi_scan_waiting *waiting, wi_row_writer *writer,
+                                  bool limited, wi_portion *portion, size_t stay, weir_error *err)
+{
+    wi_buf places = WI_BUF_INIT;
+    wi_buf *ends = portion->journaled ? &places : limited ? &portion->row_ends : NULL;
+    const wi_portion_place first = {portion->rows.len, portion->failed_rows.len - stay};
+    weir_status status =
+        wi_row_writer_append_ends(writer, waiting->rows, &portion->rows, ends, err);
+    if (!status) {
+        insert(&portion->failed_rows, &waiting->failed, stay);
+        tell_done(waiting, ends, first, portion);
+    }
+    wi_buf_fini(&places);
+    return status;
+}
+
+weir_status wi_scan_shape_rest(wi_scan_shape *shape, wi_portion *portion, weir_error *err)
+{
+    const wi_scan_shape_options *o = &shape->options;
+    wi_scan_waiting taken = {0};
     wi_row_writer *writer = NULL;
     if (!wi_scan_shape_waits(shape))
         return WEIR_OK;
-    weir_status status = wi_scan_shape_fix_header(shape, shape->failure, NULL, 0, &deferred, err);
-    if (!status && deferred)
+    weir_status status = wi_scan_shape_fix_header(shape, shape->failure, NULL, 0, &taken, err);
+    if (!status && taken.rows)
         status = wi_row_writer_new(WI_FORMAT_CSV, &writer, err);
-    if (!status && deferred) {
-        if (shape->options.terminal)
+    if (!status && taken.rows) {
+        if (o->terminal)
             wi_row_writer_for_terminal(writer);
         wi_row_writer_fix(writer, wi_scan_shape_header(shape));
-        status = wi_row_writer_append_ends(writer, deferred, out, ends, err);
+        status = wi_scan_waiting_write(&taken, writer, o->limited, portion, 0, err);
     }
     wi_row_writer_free(writer);
-    wi_batch_unref(deferred);
+    wi_scan_waiting_fini(&taken);
     return status;
 }

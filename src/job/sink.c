@@ -13,6 +13,7 @@ enum {
     BATCH_ROWS = 1024,
     BATCH_BYTES = 1 << 20,
     RENDERED_BYTES = 256 << 10, /* written together; what is longer by itself is not copied */
+    MOST_HEADER = 16 << 20,     /* that is read again */
 };
 
 struct wi_sink {
@@ -28,7 +29,34 @@ struct wi_sink {
     wi_buf bytes; /* rendered, not yet written */
 };
 
-weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_error *err)
+/* place: NULL: it cannot be continued. */
+static weir_status open_output(wi_sink *sink, const char *place, int64_t length, weir_error *err)
+{
+    const wi_sink_options *o = &sink->options;
+    if (place)
+        return wi_output_continue(place, o->path, length, &sink->output, err);
+    weir_status status = o->path ? wi_output_open(o->path, &sink->output, err) : WEIR_OK;
+    if (status == WEIR_OK && sink->output && wi_output_is_terminal(sink->output))
+        wi_row_writer_for_terminal(sink->writer);
+    return status;
+}
+
+static weir_status take_up_schema(wi_sink *sink, wi_schema *input, weir_error *err);
+
+/* The header of a CSV is there: rows follow it. */
+static weir_status pass_header(wi_sink *sink, weir_error *err)
+{
+    sink->has_rendered = true;
+    if (sink->options.header || sink->options.format != WI_FORMAT_CSV)
+        return WEIR_OK;
+    weir_status status = take_up_schema(sink, sink->options.fixed, err);
+    if (status == WEIR_OK)
+        wi_row_writer_fix(sink->writer, sink->schema);
+    return status;
+}
+
+weir_status wi_sink_continue(const wi_sink_options *options, const char *place, int64_t length,
+                             wi_sink **out, weir_error *err)
 {
     wi_sink *sink = calloc(1, sizeof *sink);
     if (!sink)
@@ -37,16 +65,21 @@ weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_erro
     weir_status status = wi_row_writer_new(options->format, &sink->writer, err);
     for (size_t i = 0; status == WEIR_OK && i < options->optional_len; i++)
         status = wi_row_writer_optional(sink->writer, options->optional[i], err);
-    if (status == WEIR_OK && options->path)
-        status = wi_output_open(options->path, &sink->output, err);
-    if (status == WEIR_OK && sink->output && wi_output_is_terminal(sink->output))
-        wi_row_writer_for_terminal(sink->writer);
+    if (status == WEIR_OK && length)
+        status = pass_header(sink, err);
+    if (status == WEIR_OK)
+        status = open_output(sink, place, length, err);
     if (status != WEIR_OK) {
         wi_sink_free(sink);
         return status;
     }
     *out = sink;
     return WEIR_OK;
+}
+
+weir_status wi_sink_new(const wi_sink_options *options, wi_sink **out, weir_error *err)
+{
+    return wi_sink_continue(options, NULL, 0, out, err);
 }
 
 void wi_sink_free(wi_sink *sink)
@@ -129,13 +162,19 @@ static weir_status write_out(wi_sink *sink, weir_error *err)
     return write_bytes(sink, sink->bytes.data, len, err);
 }
 
-weir_status wi_sink_flush(wi_sink *sink, weir_error *err)
+static weir_status render(wi_sink *sink, weir_error *err)
 {
     weir_status status = WEIR_OK;
     if (sink->batch && wi_batch_rows(sink->batch)) {
         status = wi_row_writer_append(sink->writer, sink->batch, &sink->bytes, err);
         wi_batch_clear(sink->batch);
     }
+    return status;
+}
+
+weir_status wi_sink_flush(wi_sink *sink, weir_error *err)
+{
+    weir_status status = render(sink, err);
     return status == WEIR_OK ? write_out(sink, err) : status;
 }
 
@@ -182,13 +221,17 @@ static weir_status put_late_header(wi_sink *sink, weir_error *err)
     return status;
 }
 
-weir_status wi_sink_commit(wi_sink *sink, weir_error *err)
+weir_status wi_sink_end(wi_sink *sink, weir_error *err)
 {
     weir_status status = wi_sink_flush(sink, err);
     if (status == WEIR_OK)
         status = put_late_header(sink, err);
-    if (status == WEIR_OK)
-        status = write_out(sink, err);
+    return status == WEIR_OK ? write_out(sink, err) : status;
+}
+
+weir_status wi_sink_commit(wi_sink *sink, weir_error *err)
+{
+    weir_status status = wi_sink_end(sink, err);
     if (status == WEIR_OK && sink->output) {
         status = wi_output_commit(sink->output, err);
         sink->output = NULL;
@@ -204,4 +247,73 @@ weir_status wi_sink_keep(wi_sink *sink, char **kept, weir_error *err)
     wi_output *output = sink->output;
     sink->output = NULL;
     return wi_output_keep(output, kept, err);
+}
+
+/* ---- files that can be continued ---- */
+
+/* Before the first row, as far as it is known then. */
+static weir_status put_header(wi_sink *sink, weir_error *err)
+{
+    if (sink->options.format != WI_FORMAT_CSV || sink->has_rendered)
+        return WEIR_OK;
+    if (!sink->options.header)
+        return put_late_header(sink, err);
+    weir_status status = put_known_header(sink, err);
+    sink->has_rendered = status == WEIR_OK && sink->bytes.len > 0;
+    return status;
+}
+
+weir_status wi_sink_position(wi_sink *sink, int64_t *position, weir_error *err)
+{
+    weir_status status = render(sink, err);
+    if (status == WEIR_OK)
+        status = put_header(sink, err);
+    if (status == WEIR_OK && sink->bytes.len > RENDERED_BYTES)
+        status = write_out(sink, err);
+    if (status == WEIR_OK)
+        *position = wi_sink_length(sink) + (int64_t)sink->bytes.len;
+    return status;
+}
+
+int64_t wi_sink_length(const wi_sink *sink)
+{
+    return wi_output_length(sink->output);
+}
+
+/* Up to the first line's end that no quotes are around. */
+weir_status wi_sink_read_header(const wi_sink *sink, wi_buf *header, weir_error *err)
+{
+    char chunk[4096];
+    size_t n = 0;
+    bool quoted = false;
+    if (sink->options.format != WI_FORMAT_CSV)
+        return WEIR_OK;
+    for (int64_t at = 0; at < wi_sink_length(sink); at += (int64_t)n) {
+        weir_status status = wi_output_read(sink->output, at, chunk, sizeof chunk, &n, err);
+        if (status != WEIR_OK || !n)
+            return status;
+        for (size_t i = 0; i < n; i++) {
+            quoted ^= chunk[i] == '"';
+            if (chunk[i] == '\n' && !quoted)
+                return WEIR_OK;
+            wi_buf_putc(header, chunk[i]);
+        }
+        if (header->failed)
+            return wi_fail_nomem(err);
+        if (header->len > MOST_HEADER)
+            return wi_fail(err, WEIR_INVALID, "%s begins with no CSV header", sink->options.path);
+    }
+    return WEIR_OK;
+}
+
+weir_status wi_sink_sync(wi_sink *sink, weir_error *err)
+{
+    return wi_output_sync(sink->output, err);
+}
+
+void wi_sink_leave(wi_sink *sink, int64_t length)
+{
+    if (sink->output)
+        wi_output_leave(sink->output, length);
+    sink->output = NULL;
 }

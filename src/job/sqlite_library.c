@@ -16,8 +16,8 @@ static void load(void)
     void *handle = dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!handle) {
         loaded = wi_fail(&failure, WEIR_UNSUPPORTED,
-                         "journals need SQLite, which cannot be loaded "
-                         "(--no-journal does without): %s",
+                         "journals need SQLite, which cannot be loaded; install it (libsqlite3-0), "
+                         "or use --no-journal: %s",
                          dlerror());
         return;
     }
@@ -32,8 +32,8 @@ static void load(void)
 #undef FIND
     if (found.libversion_number() < OLDEST || !found.threadsafe())
         loaded = wi_fail(&failure, WEIR_UNSUPPORTED,
-                         "journals need SQLite 3.35 or later, built for threads "
-                         "(--no-journal does without)");
+                         "journals need SQLite 3.35 or later, built for threads; install it, or "
+                         "use --no-journal");
     else
         library = found;
 }

@@ -137,8 +137,11 @@ def accounted(done):
     found = re.search(r"^(?:([\d,]+) (?:request|file|command)s?)(.*)$", done.log, re.M)
     total = int(found[1].replace(",", ""))
     if "ok" in found[2] and "=" not in found[2]:
-        return total, {"ok": total}
-    parts = re.findall(r"([\d,]+) (ok|failed|cancelled|not started)", found[2])
+        before = re.search(r"\(([\d,]+) done before\)", found[2])
+        before = int(before[1].replace(",", "")) if before else 0
+        return total, {"ok": total - before, **({"done before": before} if before else {})}
+    terms = re.sub(r"\(.*?\)", "", found[2])  # of those before, how many failed
+    parts = re.findall(r"([\d,]+) (ok|failed|cancelled|not started|done before)", terms)
     return total, {name: int(number.replace(",", "")) for number, name in parts}
 
 

@@ -1,0 +1,60 @@
+/*
+ * quota.c: see quota.h. Its invariant: within one period no more begin than the server said are
+ * left, whatever the order in which its answers come.
+ */
+#include "quota.h"
+
+#include "clock.h"
+
+enum { SPREAD_PART = 10, SPREAD_LEAST = 4 };
+
+void wi_quota_hear(wi_quota *q, int64_t now, const wi_rate_hint *hint, int64_t in_flight,
+                   int64_t longest)
+{
+    int64_t left = hint->remaining > in_flight ? hint->remaining - in_flight : 0;
+    int64_t until = now + hint->reset;
+    if (left == 0 && longest > 0 && hint->reset > longest)
+        return; /* as a Retry-After that long */
+    bool same = now < q->until && until <= q->until + WI_SECOND;
+    q->limit = hint->limit;
+    if (same && left >= q->left)
+        return; /* an answer overtaken by others */
+    q->left = left;
+    if (!same)
+        q->until = until;
+}
+
+/* Few enough to be spread? */
+static bool is_scarce(const wi_quota *q)
+{
+    int64_t part = q->limit / SPREAD_PART;
+    return q->left <= (part > SPREAD_LEAST ? part : SPREAD_LEAST);
+}
+
+bool wi_quota_may(wi_quota *q, int64_t now, int64_t *again)
+{
+    if (now >= q->until)
+        return true;
+    if (q->left < 1) {
+        *again = q->until;
+        return false;
+    }
+    if (now >= q->next || !is_scarce(q))
+        return true;
+    *again = q->next;
+    return false;
+}
+
+void wi_quota_take(wi_quota *q, int64_t now)
+{
+    if (now >= q->until)
+        return;
+    q->left--;
+    if (is_scarce(q))
+        q->next = now + (q->until - now) / (q->left + 2);
+}
+
+int64_t wi_quota_until(const wi_quota *q, int64_t now)
+{
+    return now < q->until && q->left < 1 ? q->until : 0;
+}
