@@ -14,7 +14,8 @@
 
 enum { MOST = 1 << 20, KEYS = 40, STEPS = 100000 };
 
-static const wi_journal_fact facts[] = {{"kind", "fetch"}, {"url", "http://h/{1..40}"}};
+static wi_fact list[] = {{"kind", (char[]){"fetch"}}, {"url", (char[]){"http://h/{1..40}"}}};
+static const wi_facts facts = {.list = list, .len = 2};
 static const char *const outputs[] = {"rows", "errors"};
 
 static char path[64], log_path[64];
@@ -30,12 +31,8 @@ static image main_file, log_file; /* as the run left them */
 
 static weir_status open_journal(wi_journal_mode mode, wi_journal **out, weir_error *err)
 {
-    wi_journal_options options = {.path = path,
-                                  .mode = mode,
-                                  .facts = facts,
-                                  .facts_len = 2,
-                                  .outputs = outputs,
-                                  .outputs_len = 2};
+    wi_journal_options options = {
+        .path = path, .mode = mode, .facts = &facts, .outputs = outputs, .outputs_len = 2};
     return wi_journal_open(&options, out, err);
 }
 
@@ -171,8 +168,6 @@ static void change_cell(const uint8_t *arg, size_t len)
         "INSERT OR REPLACE INTO run VALUES ('state', ?1)",
         "INSERT OR REPLACE INTO run VALUES ('state', ?2)",
         "INSERT OR REPLACE INTO run VALUES ('seed', ?1)",
-        "INSERT OR REPLACE INTO run VALUES ('retry_until', ?1)",
-        "INSERT OR REPLACE INTO run VALUES ('retry_until', ?2)",
         "UPDATE option SET value = ?2",
         "UPDATE option SET name = ?2 WHERE name = 'kind'",
         "INSERT INTO option VALUES (?2, ?3)",
@@ -240,12 +235,12 @@ static weir_status see_range(void *arg, int64_t offset, int64_t length, weir_err
     return ++*(int64_t *)arg > MOST ? WEIR_TOOLARGE : WEIR_OK;
 }
 
-static weir_status use(wi_journal *journal, weir_error *err)
+static weir_status use(wi_journal *journal, wi_journal_mode mode, weir_error *err)
 {
     int64_t lengths[2], claimed = 0, ranges = 0;
-    wi_journal_state state = wi_journal_state_found(journal);
+    wi_journal_state state = wi_journal_state_of(journal);
     CHECK(state == WI_JOURNAL_RUNNING || state == WI_JOURNAL_ENDING ||
-          state == WI_JOURNAL_FINISHED);
+          state == WI_JOURNAL_FINISHED || state == WI_JOURNAL_REWRITTEN);
     for (size_t i = 0; i < 2; i++)
         CHECK((lengths[i] = wi_journal_length(journal, i)) >= 0);
     CHECK(wi_journal_items(journal) >= 0);
@@ -255,13 +250,19 @@ static weir_status use(wi_journal *journal, weir_error *err)
         claimed += wi_journal_claim(journal, &key) != WI_COMMITTED_NOT;
     }
     CHECK(claimed <= wi_journal_items(journal));
-    weir_status status = wi_journal_add(journal, &key, true, err);
+    CHECK(wi_journal_failed(journal) >= 0 &&
+          wi_journal_failed(journal) <= wi_journal_items(journal));
+    weir_status status = wi_journal_failed_rows(journal, 0, see_range, &ranges, err);
+    if (!status && !wi_journal_has_run(journal))
+        CHECK(claimed == 0);
+    if (!status && mode == WI_JOURNAL_RETRY)
+        status = wi_journal_rewrite(journal, lengths, err);
+    if (!status)
+        status = wi_journal_add(journal, &key, true, err);
     if (!status)
         status = wi_journal_add_range(journal, 0, lengths[0], 5, err);
     if (!status)
         status = wi_journal_commit(journal, lengths, err);
-    if (!status)
-        status = wi_journal_replaced(journal, 0, see_range, &ranges, err);
     if (!status)
         status = wi_journal_end(journal, lengths, err);
     if (!status)
@@ -287,7 +288,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     weir_status status = open_journal((wi_journal_mode)(data[0] % 4), &journal, &err);
     CHECK(!status == !!journal);
     if (!status)
-        status = use(journal, &err);
+        status = use(journal, (wi_journal_mode)(data[0] % 4), &err);
     CHECK(!status || (err.status == status && err.text[0]));
     wi_journal_free(journal);
     remove_files();

@@ -12,7 +12,7 @@
 #include "cmd_scan.c" /* whose arguments own memory that only it can free */
 #include "mock_text.h"
 
-enum { WORDS = 64, WHY = 300, ARGS = 64 << 10 };
+enum { MOST = 1024, WORDS = MOST + 80, WHY = 300, ARGS = 64 << 10 };
 
 /* ---- numbers with units ---- */
 
@@ -93,7 +93,7 @@ static void check_number(const char *text)
 /* ---- command lines ---- */
 
 typedef struct line {
-    char *words[2 * WORDS];
+    char *words[WORDS];
     int len;
 } line;
 
@@ -101,7 +101,7 @@ static void add(line *l, const char *before, const char *name, size_t name_len, 
 {
     size_t size = strlen(before) + name_len + 1 + (value ? strlen(value) : 0) + 1;
     char *word = malloc(size);
-    CHECK(word && l->len < 2 * WORDS);
+    CHECK(word && l->len < WORDS);
     snprintf(word, size, "%s%.*s%s%s", before, (int)name_len, name, value ? "=" : "",
              value ? value : "");
     l->words[l->len++] = word;
@@ -309,7 +309,7 @@ static void check_line(const command *real, const char *text, size_t len)
     const char *end = text + len;
     command cmd = without_files(real);
     add(&given, "", real->name, strlen(real->name), NULL);
-    for (int i = 0; i < WORDS / 2 && text < end; i++) {
+    for (int i = 0; i < 32 && text < end; i++) {
         size_t n = strnlen(text, (size_t)(end - text));
         add(&given, "", text, n, NULL);
         text += n + 1;
@@ -330,14 +330,14 @@ static void check_line(const command *real, const char *text, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const command *const all[] = {&cmd_fetch, &cmd_scan, &cmd_exec, &cmd_mock, &program};
-    if (size == 0 || size > 1024)
+    if (size == 0 || size > MOST)
         return 0;
     size_t which = data[0] % 8;
     if (which < sizeof all / sizeof *all) {
         check_line(all[which], (const char *)data + 1, size - 1);
         return 0;
     }
-    char text[1024];
+    char text[MOST];
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     check_number(text);
