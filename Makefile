@@ -13,7 +13,7 @@
 
 PREFIX = /usr/local
 BUILDTYPE = debugoptimized
-FUZZ_SECONDS = 60
+FUZZ_SECONDS ?= 60
 
 # Debian's own Meson, whatever else stands first in PATH.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)

@@ -16,7 +16,7 @@ mkdir "$work/found"
 touch "$work/start"
 
 export FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
-if nice -n 19 "$fuzzer" -max_total_time=$((FUZZ_SECONDS * 30)) -timeout=120 -rss_limit_mb=2048 \
+if "$(dirname "$0")/../../scripts/behind.sh" 19 "$fuzzer" -max_total_time=$((FUZZ_SECONDS * 30)) -timeout=120 -rss_limit_mb=2048 \
     -max_len=65536 -print_final_stats=1 -artifact_prefix="$fuzzer-" "$work/found" "$corpus"; then
     exit 0
 fi
