@@ -7,6 +7,7 @@
 #   make check      format, static analysis, layers, symbols, headers, scripts, man pages
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
+#   make plots      the plot and table of docs/gate.md, from the simulation
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
 #   make clean

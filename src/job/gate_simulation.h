@@ -362,10 +362,15 @@ static inline void sim_judge(const sim *s, sim_span *span)
     span->refused = good + refused ? (double)refused / (double)(good + refused) : 0;
 }
 
+static inline int64_t sim_settling(const sim_scenario *is)
+{
+    return is->settling ? is->settling : SIM_SETTLING;
+}
+
 static inline int sim_spans(const sim *s, sim_span spans[SIM_CHANGES + 1])
 {
     int n = 0;
-    int64_t settling = s->is->settling ? s->is->settling : SIM_SETTLING;
+    int64_t settling = sim_settling(s->is);
     sim_span span = {.from = settling, .factor = 1};
     for (int i = 0; i <= SIM_CHANGES; i++) {
         const sim_change *change = i < SIM_CHANGES ? &s->is->changes[i] : NULL;
