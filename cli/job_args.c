@@ -36,6 +36,7 @@ int job_args_complete(const command *cmd, job_args *args)
 {
     weir_job_options *o = &args->options;
     o->retries = args->retries ? args->retries : -1;
+    o->breaker = args->breaker ? args->breaker : -1;
     if (args->fail_fast)
         o->halt_after = 1;
     o->input_format = args->input_format ? job_input_formats[args->input_format] : NULL;
@@ -92,12 +93,14 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
                  .errors = args->options.errors,
                  .save = telling->save};
     summary_collect(&s, job);
+    if (s.stats.phase == WEIR_JOB_READY) /* it could not begin, so there is nothing to sum up */
+        return command_fail(cmd, "%s", err.text);
     int code = summary_exit_code(status, &s.stats, r.signal);
     if (s.stats.end == WEIR_JOB_END_CLOSED)
         return code;
     r.quiet = args->quiet && code == 0; /* but where the rows are must be known */
     run_notes(&r, job);
-    if (!r.quiet)
+    if (!r.quiet && s.stats.phase != WEIR_JOB_READY)
         summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
     if (status != WEIR_OK)
         command_fail(cmd, "%s", err.text);

@@ -52,6 +52,7 @@ typedef struct wi_http_request {
     size_t body_len;
     int64_t timeout; /* ns for the whole exchange without pauses; 0: none */
     bool once;       /* not to be sent twice: a kept connection that turns out dead is an error */
+    bool fresh;      /* on a new connection: the kept ones may be dead, though nobody said so */
 } wi_http_request;
 
 typedef struct wi_http_result {

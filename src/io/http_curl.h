@@ -31,8 +31,10 @@ typedef struct wi_shard {
     wi_http *http;
     CURLM *multi;
     wi_list all;
-    wi_list open; /* in http->open while it has room */
+    wi_list open;    /* in http->open while it has room */
+    wi_list members; /* the exchanges that it has */
     size_t active;
+    bool broken; /* libcurl cannot go on with it: no transfer enters any more */
     wi_timer timer;
     wi_defer kick;  /* libcurl wants to be called at once */
     wi_defer drain; /* transfers may have ended */
@@ -77,7 +79,8 @@ typedef struct wi_http_redirect {
 } wi_http_redirect;
 
 struct wi_http_exchange {
-    wi_list node; /* in http->idle, a name's waiting, or http->attention */
+    wi_list node;   /* in http->idle, a name's waiting, or http->attention */
+    wi_list member; /* in its shard's members */
     wi_http *http;
     wi_shard *shard;
     CURL *easy;
@@ -89,18 +92,23 @@ struct wi_http_exchange {
     int64_t paused_at;  /* 0: it runs */
     int64_t timeout_at; /* 0: never */
     int64_t connect_at; /* unless the request is sent by then; WI_FOREVER: never */
+    int64_t recall_at;  /* unless the name has been looked up by then; WI_FOREVER: never */
+    int64_t knock_at;   /* until then, libcurl is asked whether to go on to the next address */
     weir_status ends_with;
     wi_http_name *asks;
-    struct curl_slist *forget_name;
+    struct curl_slist *resolve; /* what libcurl is to forget of the name, or to know of it */
+    bool recall;                /* it is time to use the address remembered, */
+    bool recalled;              /* and that was done */
     size_t header_bytes;
     int http_status;
     int socket_errno; /* why no socket could be had; 0: one was */
     bool in_headers;  /* a status line came, the empty line after the headers did not */
     bool resume;
     bool aborted;
-    bool once;
+    bool named; /* its URL has a name, which may have several addresses */
     bool sent;
-    bool worn; /* libcurl counts the dead connections of a handle's life, and gives up at six */
+    bool lacking; /* an option could not be set for want of memory */
+    bool worn;    /* libcurl counts the dead connections of a handle's life, and gives up at six */
     wi_http_redirect redirect;
     wi_reach_verdict verdict; /* on the host that is asked; if there is a reach */
     bool opened;              /* a socket to it */
@@ -119,8 +127,8 @@ struct wi_http_exchange {
 
 struct wi_http {
     wi_loop *loop;
+    bool proxied; /* names are the proxy's to look up */
     const wi_curl *curl;
-    bool proxied;
     CURLSH *share;
     wi_http_events events;
     wi_http_options options;
@@ -147,6 +155,9 @@ void wi_exchange_listen(wi_http_exchange *exchange);
 /* Has it enter libcurl at the end of the turn: who starts it may be inside of libcurl. */
 void wi_exchange_enter_later(wi_http_exchange *exchange);
 
+/* It ends with this at the end of the turn, if it has not ended yet. */
+void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status);
+
 /* libcurl is done with it. */
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
 
@@ -166,6 +177,9 @@ void wi_exchange_on_timeout(wi_timer *timer);
 
 /* Sees to it that on_timeout is called in time. */
 void wi_exchange_arm(wi_http_exchange *exchange);
+
+/* A socket was opened, to make a connection. */
+void wi_exchange_connects(wi_http_exchange *exchange);
 void wi_exchange_on_attend(wi_defer *defer);
 
 /* ---- http_content.c ---- */
@@ -228,8 +242,12 @@ void wi_exchange_free(wi_http_exchange *exchange);
 wi_shard *wi_shard_with_room(wi_http *http);
 
 /* A transfer was added to it, or taken away. */
-void wi_shard_entered(wi_shard *shard);
-void wi_shard_left(wi_shard *shard);
+void wi_shard_entered(wi_shard *shard, wi_http_exchange *exchange);
+void wi_shard_left(wi_shard *shard, wi_http_exchange *exchange);
+
+/* What a call of libcurl returned for it. A multi handle that lacked memory once is in no state to
+ * be called again: its transfers end, and others take another. */
+void wi_shard_check(wi_shard *shard, CURLMcode code);
 
 void wi_shard_free(wi_shard *shard);
 

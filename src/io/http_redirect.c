@@ -282,6 +282,11 @@ void wi_redirect_follow(wi_http_exchange *exchange)
     }
     wi_redirect_void(&exchange->redirect);
     wi_exchange_set_up(exchange);
+    if (exchange->lacking) {
+        exchange->worn = true; /* what else is set on it nobody knows */
+        wi_exchange_finish(exchange, WEIR_NOMEM);
+        return;
+    }
     wi_exchange_enter_later(exchange);
     wi_exchange_arm(exchange);
 }
