@@ -54,8 +54,8 @@ def test_none_left_at_any_call(undisturbed, faults, tmp_path, name, error):
             else:
                 said = "".join(path.read_text() for path in folder.glob("bad.*")) + done.log
             untroubled = not way and done.returncode == (len(scene.failed) > 0)
-            text = "Too many open files"
-            assert untroubled or text in said or done.returncode < 2, f"{nth}{way}: {said}"
+            assert untroubled or "too many open files" in said.lower() \
+                or done.returncode < 2, f"{nth}{way}: {said}"
             shutil.rmtree(folder)
 
 
@@ -63,8 +63,7 @@ def test_none_left_at_any_call(undisturbed, faults, tmp_path, name, error):
 @pytest.mark.parametrize("call,error", [("epoll_ctl", "ENOMEM"), ("epoll_ctl", "ENOSPC"),
                                         ("thread", "EAGAIN"), ("spawn", "EAGAIN"),
                                         ("spawn", "ENOMEM"), ("mmap", "ENOMEM"),
-                                        ("socket", "ENOBUFS"), ("connect", "EAGAIN"),
-                                        ("epoll_wait", "EIO")])
+                                        ("socket", "ENOBUFS"), ("connect", "EAGAIN")])
 def test_the_kernel_has_none_left(undisturbed, faults, tmp_path, name, call, error):
     scene = undisturbed(name)
     folder = tmp_path / "run"
