@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from conftest import accounted
-from faults import LONG, check, equation, faults, scenes  # noqa: F401 (faults: a fixture)
+from faults import LONG, check, equation, faults, scenes, ways  # noqa: F401 (faults: a fixture)
 
 MAKERS = "open,dup,pipe,socket,accept,epoll_create,eventfd,pidfd_open"
 NAMES = ["fetch", "fetch-csv", "exec", "exec-csv", "scan", "records"]
@@ -45,9 +45,9 @@ def test_none_left_at_any_call(undisturbed, faults, tmp_path, name, error):
     run(scene, folder, count)
     shutil.rmtree(folder)
     total = count.seen()
-    step = 1 if LONG else max(1, total // 5)
+    step = 1 if LONG else max(1, total // 4 | 1)
     for nth in range(1 if error == "EMFILE" else 2, total + 1, step):
-        for way in ("", "+"):
+        for way in ways(nth):
             done = run(scene, folder, faults(f"{MAKERS}:{nth}{way}:{error}"))
             if done.returncode == 2:
                 said = done.log
@@ -68,7 +68,7 @@ def test_the_kernel_has_none_left(undisturbed, faults, tmp_path, name, call, err
     scene = undisturbed(name)
     folder = tmp_path / "run"
     for nth in range(1, 50 if LONG else 4):
-        for way in ("", "+"):
+        for way in ways(nth):
             rules = faults(f"{call}:{nth}{way}:{error}")
             run(scene, folder, rules)
             shutil.rmtree(folder)
