@@ -47,7 +47,12 @@ weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err
                            journal->name);
         if (code == SQLITE_CANTOPEN_ISDIR)
             sys_errno = EISDIR;
-        return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot open %s", journal->name);
+        if (sys_errno && sys_errno != ENOENT)
+            return wi_fail_errno(err, sys_errno, "cannot open %s", journal->name);
+        return wi_fail(err, WEIR_IO, /* SQLite has asked for something else since */
+                       "cannot open %s, or a file that belongs beside it: perhaps there are too "
+                       "many open files",
+                       journal->name);
     case SQLITE_IOERR:
         if (code == SQLITE_IOERR_NOMEM)
             return wi_fail_nomem(err);
