@@ -8,6 +8,9 @@ waited for: 2 s here, and 10 s with WEIR_LONG=1 (make reliability).
 """
 
 import concurrent.futures
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -514,6 +517,24 @@ def first_address_dead(lab):
     assert all(row["attempts"] == 1 for row in rows)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root; see test_as_a_user")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_network(outcomes, name):
     outcomes[name].result()
+
+
+def test_as_a_user(tmp_path):
+    """Who is not root makes the namespaces in one of his own, in which he is."""
+    if os.geteuid() == 0:
+        pytest.skip("this is root, who needs no user namespace")
+    inner = ["unshare", "--user", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*inner, "true"], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no user namespace can be made here: {getattr(error, 'stderr', error)}")
+    run = subprocess.run([*inner, sys.executable, "-m", "pytest", "-q", "-ra", "--color=no", "-p",
+                          "no:cacheprovider", "--basetemp", str(tmp_path / "inner"), "--rootdir",
+                          os.path.dirname(__file__), __file__],
+                         capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    print(run.stdout)
