@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 
-MEMORY_SLACK = 8 << 20  # bytes that the allocator may come and go by
+MEMORY_SLACK = 16 << 20  # bytes that the allocator may come and go by
 DESCRIPTOR_SLACK = 16
 LINES_IN_TABLE = 12
 OF_A_JOURNAL = (".weir", ".weir-wal", ".weir-shm", ".weir-journal")
