@@ -143,7 +143,7 @@ def crashes(events):
              if how != "torn" or number and events[number - 1].op == "write"]
     if LONG:
         return found
-    return [found[-1]] + random.Random(len(events)).sample(found, 4)
+    return [found[-1]] + random.Random(len(events)).sample(found, 3)
 
 
 def crash_at(folder, before, events, number, how):
