@@ -8,6 +8,7 @@
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
 #   make reliability  the system tests that kill, starve and cut off runs, in their long forms
 #   make fuzz       every fuzzer for FUZZ_SECONDS (10)
+#   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
 #   make clean
@@ -82,6 +83,9 @@ fuzz: deps-dev
 	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	    $(TEST) -C build-fuzz --suite fuzz $(NO_ASLR) --timeout-multiplier 0
 
+soak: build/weir
+	@/usr/bin/python3 scripts/soak.py $(SOAK)
+
 bench: deps
 	@$(MAKE) --no-print-directory all
 	@/usr/bin/python3 bench/run.py
@@ -96,5 +100,5 @@ clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
 # Ninja knows whether it is up to date.
-.PHONY: build/weir all deps deps-dev demo test check reliability sanitize sanitize-address sanitize-thread fuzz bench \
-    install clean
+.PHONY: build/weir all deps deps-dev demo test check reliability sanitize sanitize-address \
+    sanitize-thread fuzz soak bench install clean

@@ -3,6 +3,8 @@
  * descriptor's number from its opening to its close, so that no watch outlives its descriptor.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +79,36 @@ static wi_http_socket *socket_add(wi_http *http, curl_socket_t fd)
     return sock;
 }
 
+/*
+ * A host that has vanished says nothing, and who waits for its answer without a limit would wait
+ * forever. So the kernel asks after half a minute of silence, and gives up a minute later: an
+ * outage may last for that long. A socket that cannot be set so works all the same.
+ */
+static void keep_alive(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } settings[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 6},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        setsockopt(fd, settings[i].level, settings[i].name, &settings[i].value, sizeof(int));
+}
+
 curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
     wi_http_exchange *exchange = arg;
     wi_http *http = exchange->http;
     wi_exchange_name_answered(exchange, true);
+    if (!wi_reach_check_address(exchange, address)) {
+        exchange->denied = true;
+        return CURL_SOCKET_BAD;
+    }
+    exchange->opened = true;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0) {
         exchange->socket_errno = errno;
@@ -95,6 +121,8 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
         return CURL_SOCKET_BAD;
     }
     sock->ours = true;
+    keep_alive(fd);
+    wi_exchange_connects(exchange);
     return fd;
 }
 

@@ -363,7 +363,8 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
 {
     const wi_fetch *fetch = f->lane->fetch;
     char error[400];
-    const char *reason = weir_status_text(result->status);
+    bool denied = result->status == WEIR_DENIED; /* by the lists, or by what redirects may not */
+    const char *reason = denied ? "not allowed" : weir_status_text(result->status);
     if (result->status == WEIR_TIMEDOUT && !*result->text)
         snprintf(error, sizeof error, "no whole answer within %g s (--timeout)",
                  (double)fetch->timeout / WI_SECOND);
@@ -374,10 +375,12 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         snprintf(error, sizeof error, "%s%s%s", reason, *result->text ? ": " : "", result->text);
     wi_item_set_failure(&f->item, reason, error);
     /* What is not known to have been sent may be sent again, whatever the method. */
-    attempt->may_retry =
-        wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
+    attempt->may_retry = !denied && wi_retry_set_has_code(&fetch->retry_on, result->status) &&
+                         (!fetch->once || !result->sent);
     attempt->signal = signal_of(result);
     f->status = result->http_status;
+    f->doubtful = result->status == WEIR_TIMEDOUT || result->status == WEIR_RESET ||
+                  result->status == WEIR_TRUNCATED;
     forget_body(f);
 }
 
@@ -422,6 +425,7 @@ static void start(void *state, wi_item *item)
         .body_len = fetch->body ? f->body_len : fetch->body_constant.len,
         .timeout = fetch->timeout,
         .once = fetch->once,
+        .fresh = f->doubtful, /* other kept connections may have the same fate */
     };
     if (fetch->has_body && !request.body)
         request.body = "";
