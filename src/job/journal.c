@@ -183,6 +183,11 @@ int64_t wi_journal_items(const wi_journal *journal)
     return journal->items;
 }
 
+bool wi_journal_is_made(const wi_journal *journal)
+{
+    return journal->is_made;
+}
+
 bool wi_journal_has_run(const wi_journal *journal)
 {
     return journal->items || journal->status != WEIR_OK || journal->state == WI_JOURNAL_ENDING ||

@@ -81,6 +81,9 @@ int64_t wi_journal_length(const wi_journal *journal, size_t output);
 int64_t wi_journal_items(const wi_journal *journal);
 int64_t wi_journal_failed(const wi_journal *journal);
 
+/* Was there no file? */
+bool wi_journal_is_made(const wi_journal *journal);
+
 /* Is there something to go on with, or to tell of? Not before the first item is committed. */
 bool wi_journal_has_run(const wi_journal *journal);
 

@@ -288,6 +288,27 @@ static weir_status begin_without(wi_outputs *outputs, weir_error *err)
     return status;
 }
 
+/* Rows that a run without a journal has kept are not written over unasked. */
+static weir_status check_kept(const wi_outputs *outputs, weir_error *err)
+{
+    struct stat st;
+    weir_status status = WEIR_OK;
+    if (!wi_journal_is_made(outputs->journal) || outputs->options.journal == WEIR_JOURNAL_RESTART)
+        return WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < outputs->len; i++) {
+        char *name = wi_output_name(outputs->places[i], partial);
+        if (!name)
+            status = wi_fail_nomem(err);
+        else if (lstat(name, &st) == 0 && S_ISREG(st.st_mode) && st.st_size)
+            status = wi_fail(err, WEIR_INVALID,
+                             "%s has rows of a run without a journal: move it away, or begin anew "
+                             "with --restart",
+                             name);
+        free(name);
+    }
+    return status;
+}
+
 weir_status wi_outputs_begin(wi_outputs *outputs, weir_error *err)
 {
     if (!outputs->has_journal)
@@ -295,6 +316,8 @@ weir_status wi_outputs_begin(wi_outputs *outputs, weir_error *err)
     char *path = wi_output_name(outputs->places[WI_OUTPUTS_ROWS], journal_suffix);
     weir_status status = path ? open_journal(outputs, path, err) : wi_fail_nomem(err);
     free(path);
+    if (status == WEIR_OK)
+        status = check_kept(outputs, err);
     if (status == WEIR_OK)
         status = go_on(outputs, err);
     if (status == WEIR_OK)
