@@ -377,6 +377,13 @@ weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir
     return WEIR_OK;
 }
 
+weir_status wi_journal_renamed(wi_journal *journal, weir_error *err)
+{
+    weir_error failure;
+    weir_status status = commit(journal, NULL, WI_JOURNAL_RUNNING, &failure);
+    return keep(journal, status, &failure, err);
+}
+
 /* ---- the end ---- */
 
 weir_status wi_journal_end(wi_journal *journal, const int64_t *lengths, weir_error *err)

@@ -107,6 +107,9 @@ weir_status wi_journal_failed_rows(wi_journal *journal, size_t output,
  * WI_JOURNAL_RETRY, that what failed is forgotten. WI_JOURNAL_REWRITTEN until the next commit. */
 weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir_error *err);
 
+/* The copies have taken their places, for good. The next commit says that as well. */
+weir_status wi_journal_renamed(wi_journal *journal, weir_error *err);
+
 /* ---- what happens ---- */
 
 /* An item is done. */

@@ -210,18 +210,29 @@ static weir_status rewrite(wi_outputs *outputs, const char *from, weir_error *er
     return status == WEIR_OK ? rename_all(outputs, copied, partial, err) : status;
 }
 
+/* Gives the names that a crash kept from being given. That the journal says so before anything else
+ * is done matters: the next copy, half made, must not be taken for the last. */
+static weir_status make_up_for(wi_outputs *outputs, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    wi_journal_state state = wi_journal_state_of(outputs->journal);
+    if (state == WI_JOURNAL_REWRITTEN) {
+        status = rename_all(outputs, copied, partial, err);
+        if (status == WEIR_OK)
+            status = wi_journal_renamed(outputs->journal, err);
+    } else if (state == WI_JOURNAL_ENDING) {
+        status = rename_all(outputs, partial, "", err);
+        if (status == WEIR_OK)
+            status = wi_journal_finish(outputs->journal, err);
+    }
+    return status;
+}
+
 /* Brings the files into the state in which rows can be added. */
 static weir_status go_on(wi_outputs *outputs, weir_error *err)
 {
     wi_journal *journal = outputs->journal;
-    weir_status status = WEIR_OK;
-    if (wi_journal_state_of(journal) == WI_JOURNAL_REWRITTEN)
-        status = rename_all(outputs, copied, partial, err);
-    if (wi_journal_state_of(journal) == WI_JOURNAL_ENDING) {
-        status = rename_all(outputs, partial, "", err);
-        if (status == WEIR_OK)
-            status = wi_journal_finish(journal, err);
-    }
+    weir_status status = make_up_for(outputs, err);
     if (status != WEIR_OK)
         return status;
     if (wi_journal_state_of(journal) == WI_JOURNAL_FINISHED)
