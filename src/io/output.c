@@ -290,11 +290,9 @@ weir_status wi_output_keep(wi_output *output, char **kept, weir_error *err)
     }
     weir_status status = WEIR_OK;
     char *name = partial_name(output->path);
-    int sys_errno = name ? 0 : ENOMEM;
-    if (!sys_errno && ftruncate(output->fd, output->whole) != 0)
-        sys_errno = errno;
+    int sys_errno = ftruncate(output->fd, output->whole) == 0 ? 0 : errno;
     if (!sys_errno)
-        sys_errno = settle(output, name);
+        sys_errno = name ? settle(output, name) : ENOMEM;
     if (sys_errno) {
         status = fail_settle(output, name ? name : output->path, sys_errno, err);
         free(name);

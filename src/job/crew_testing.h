@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <time.h>
 
 #include "crew.h"
@@ -24,6 +25,7 @@ typedef struct diligent {
     int64_t fault_at; /* this piece is the job's fault; 0: none */
     int64_t stop_at;  /* at this piece somebody stops the job; 0: never */
     weir_stop stop_how;
+    int64_t kill_at;    /* as this item begins, the process is killed; 0: never */
     int64_t stuck_from; /* from this piece on, items wait until the job stops; 0: none does */
     int opens;          /* hands that can be opened; 0: all */
     bool begin_fails;
@@ -181,7 +183,8 @@ static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64
 static inline void diligent_take_item(diligent_hand *h, wi_portion *portion, int64_t item)
 {
     const wi_portion_place from = wi_portion_place_now(portion);
-    atomic_fetch_add(&h->d->started, 1);
+    if (atomic_fetch_add(&h->d->started, 1) + 1 == h->d->kill_at)
+        kill(getpid(), SIGKILL);
     wi_hand_item_begins(h->hand);
     if (diligent_do_item(h, portion, item)) {
         wi_portion_item_done(portion, diligent_chance(h->d, (uint64_t)item, 1, h->d->fail_percent),
