@@ -222,6 +222,11 @@ int64_t wi_journal_items(const wi_journal *journal)
     return journal->items;
 }
 
+bool wi_journal_is_made(const wi_journal *journal)
+{
+    return journal->is_made;
+}
+
 bool wi_journal_has_run(const wi_journal *journal)
 {
     return journal->items || journal->status != WEIR_OK || journal->state == WI_JOURNAL_ENDING ||
@@ -414,6 +419,13 @@ weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir
         journal->failed = 0;
     }
     return WEIR_OK;
+}
+
+weir_status wi_journal_renamed(wi_journal *journal, weir_error *err)
+{
+    weir_error failure;
+    weir_status status = commit(journal, NULL, WI_JOURNAL_RUNNING, &failure);
+    return keep(journal, status, &failure, err);
 }
 
 /* ---- the end ---- */
