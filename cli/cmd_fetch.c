@@ -12,6 +12,7 @@
 #include "whole_file.h"
 
 #define MAX_DATA ((size_t)64 << 20) /* of a body read from a file */
+#define DEFAULT_BREAKER (30 * UNITS_SEC)
 
 typedef struct fetch_args {
     job_args job; /* the first, for the common options */
@@ -128,7 +129,17 @@ static const option fetch_options[] = {
     {.name = "retry-after-max", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_after_max),
      .min = UNITS_MS, .max = JOB_DAY, .rare = true,
      .help = "longest Retry-After that is obeyed (default 5m)",
-     .more = "A server's Retry-After holds back all requests to it."},
+     .more = "A server's Retry-After holds back all requests to it; so does its RateLimit or "
+             "X-RateLimit-Remaining, when nothing is left, until it is renewed."},
+    {.name = "breaker", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(breaker), .min = 0,
+     .max = JOB_DAY, .word = "off", .word_value = 0,
+     .help = "how long a dead server is waited for, or off (30s)",
+     .more = "A server is dead when twenty requests in a row got no answer at all, or when five "
+             "could not even connect to one that had answered before. Then one request now and "
+             "then sees whether it is back, and the others wait without using up their attempts. "
+             "After this time (a third of it, if it never answered) they fail at once, until one "
+             "of those few is answered. Other servers are not held up. `off` and 0: each request "
+             "fails by itself."},
 
     OPTION_GROUP("HTTP"),
     {.name = "user", .letter = 'u', .arg = "NAME:PASSWORD", .kind = OPTION_CALL, .call = set_user,
@@ -246,7 +257,8 @@ const job_nouns fetch_nouns = {"request", "requests", "sent", "received", "serve
 
 static int fetch_run(int argc, char **argv)
 {
-    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT, .job = {.retries = 3}};
+    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT,
+                       .job = {.retries = 3, .breaker = DEFAULT_BREAKER}};
     weir_error err;
     weir_job *job = NULL;
     int code;

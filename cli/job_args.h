@@ -26,6 +26,7 @@
 typedef struct job_args {
     weir_job_options options;
     int64_t retries;  /* as given: 0 is none */
+    int64_t breaker;  /* the same */
     int input_format; /* choices; the first is "auto" */
     int format;
     int progress;

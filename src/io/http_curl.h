@@ -30,8 +30,10 @@ typedef struct wi_shard {
     wi_http *http;
     CURLM *multi;
     wi_list all;
-    wi_list open; /* in http->open while it has room */
+    wi_list open;    /* in http->open while it has room */
+    wi_list members; /* the exchanges that it has */
     size_t active;
+    bool broken; /* libcurl cannot go on with it: no transfer enters any more */
     wi_timer timer;
     wi_defer kick;  /* libcurl wants to be called at once */
     wi_defer drain; /* transfers may have ended */
@@ -64,7 +66,8 @@ typedef struct wi_http_content {
 } wi_http_content;
 
 struct wi_http_exchange {
-    wi_list node; /* in http->idle, a name's waiting, or http->attention */
+    wi_list node;   /* in http->idle, a name's waiting, or http->attention */
+    wi_list member; /* in its shard's members */
     wi_http *http;
     wi_shard *shard;
     CURL *easy;
@@ -87,7 +90,8 @@ struct wi_http_exchange {
     bool aborted;
     bool once;
     bool sent;
-    bool worn; /* libcurl counts the dead connections of a handle's life, and gives up at six */
+    bool lacking; /* an option could not be set for want of memory */
+    bool worn;    /* libcurl counts the dead connections of a handle's life, and gives up at six */
     long redirects_sent;
     CURLU *parts;      /* the URL last asked for, */
     size_t origin_len; /* which begins with so many bytes of scheme and authority: */
@@ -128,6 +132,9 @@ void wi_exchange_listen(wi_http_exchange *exchange);
 /* Has it enter libcurl at the end of the turn: who starts it may be inside of libcurl. */
 void wi_exchange_enter_later(wi_http_exchange *exchange);
 
+/* It ends with this at the end of the turn, if it has not ended yet. */
+void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status);
+
 /* libcurl is done with it. */
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
 
@@ -163,8 +170,12 @@ void wi_exchange_free(wi_http_exchange *exchange);
 wi_shard *wi_shard_with_room(wi_http *http);
 
 /* A transfer was added to it, or taken away. */
-void wi_shard_entered(wi_shard *shard);
-void wi_shard_left(wi_shard *shard);
+void wi_shard_entered(wi_shard *shard, wi_http_exchange *exchange);
+void wi_shard_left(wi_shard *shard, wi_http_exchange *exchange);
+
+/* What a call of libcurl returned for it. A multi handle that lacked memory once is in no state to
+ * be called again: its transfers end, and others take another. */
+void wi_shard_check(wi_shard *shard, CURLMcode code);
 
 void wi_shard_free(wi_shard *shard);
 

@@ -206,7 +206,8 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     wi_http *http = exchange->http;
     if (exchange->shard) {
         http->curl->multi_remove_handle(exchange->shard->multi, exchange->easy);
-        wi_shard_left(exchange->shard);
+        exchange->worn |= exchange->shard->broken;
+        wi_shard_left(exchange->shard, exchange);
         exchange->shard = NULL;
     }
     if (exchange->asks && status == WEIR_RESOLVE)
@@ -282,7 +283,7 @@ void wi_exchange_enter_later(wi_http_exchange *exchange)
     attend_later(exchange);
 }
 
-static void end_early(wi_http_exchange *exchange, weir_status status)
+void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status)
 {
     if (exchange->state != EXCHANGE_ACTIVE && exchange->state != EXCHANGE_WAITING)
         return;
@@ -294,7 +295,7 @@ static void end_early(wi_http_exchange *exchange, weir_status status)
 
 void wi_http_cancel(wi_http_exchange *exchange)
 {
-    end_early(exchange, WEIR_CANCELLED);
+    wi_exchange_end_early(exchange, WEIR_CANCELLED);
 }
 
 /* When the exchange ends for taking too long, as far as is known now. */
@@ -326,7 +327,7 @@ void wi_exchange_on_timeout(wi_timer *timer)
         wi_exchange_arm(exchange);
         return;
     }
-    end_early(exchange, WEIR_TIMEDOUT);
+    wi_exchange_end_early(exchange, WEIR_TIMEDOUT);
     if (at == exchange->connect_at)
         snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
                  (double)exchange->http->options.connect_timeout / WI_SECOND);
@@ -393,12 +394,15 @@ static void enter(wi_http_exchange *exchange)
         ask_name(exchange, name);
     exchange->state = EXCHANGE_ACTIVE;
     wi_shard *s = wi_shard_with_room(http);
-    if (!s || curl->multi_add_handle(s->multi, exchange->easy) != CURLM_OK) {
-        end_early(exchange, WEIR_NOMEM);
+    CURLMcode code = s ? curl->multi_add_handle(s->multi, exchange->easy) : CURLM_OUT_OF_MEMORY;
+    if (s)
+        wi_shard_check(s, code);
+    if (code != CURLM_OK) {
+        wi_exchange_end_early(exchange, WEIR_NOMEM);
         return;
     }
     exchange->shard = s;
-    wi_shard_entered(s);
+    wi_shard_entered(s, exchange);
 }
 void wi_exchange_on_attend(wi_defer *defer)
 {

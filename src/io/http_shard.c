@@ -26,7 +26,10 @@ static void on_socket_ready(wi_watch *watch, uint32_t events)
                (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
     int running;
-    s->http->curl->multi_socket_action(s->multi, watch->fd, mask, &running);
+    if (s->broken) /* what is left of its sockets closes when its transfers are taken out */
+        wi_watch_want(watch, 0);
+    else
+        wi_shard_check(s, s->http->curl->multi_socket_action(s->multi, watch->fd, mask, &running));
     wi_defer_set(s->http->loop, &s->drain);
 }
 
@@ -140,7 +143,10 @@ static int want_timer(CURLM *multi, long timeout_ms, void *arg)
 static void run_timeouts(wi_shard *s)
 {
     int running;
-    s->http->curl->multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (s->broken)
+        return;
+    wi_shard_check(s,
+                   s->http->curl->multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running));
     wi_defer_set(s->http->loop, &s->drain);
 }
 
@@ -160,7 +166,7 @@ static void on_shard_drain(wi_defer *defer)
     const wi_curl *curl = s->http->curl;
     CURLMsg *message;
     int left;
-    while ((message = curl->multi_info_read(s->multi, &left))) {
+    while (!s->broken && (message = curl->multi_info_read(s->multi, &left))) {
         wi_http_exchange *exchange = NULL;
         CURLcode code = message->data.result;
         curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
@@ -189,6 +195,7 @@ static wi_shard *shard_new(wi_http *http)
     s->http = http;
     wi_list_init(&s->all);
     wi_list_init(&s->open);
+    wi_list_init(&s->members);
     wi_defer_init(&s->kick, on_shard_kick);
     wi_defer_init(&s->drain, on_shard_drain);
     s->multi = curl->multi_init();
@@ -214,16 +221,35 @@ wi_shard *wi_shard_with_room(wi_http *http)
     return wi_container_of(http->open.next, wi_shard, open);
 }
 
-void wi_shard_entered(wi_shard *s)
+void wi_shard_check(wi_shard *s, CURLMcode code)
 {
+    if (s->broken || (code != CURLM_OUT_OF_MEMORY && code != CURLM_INTERNAL_ERROR &&
+                      code != CURLM_ABORTED_BY_CALLBACK))
+        return;
+    s->broken = true;
+    wi_list_remove(&s->open);
+    wi_timer_clear(&s->timer);
+    for (wi_list *node = s->members.next; node != &s->members; node = node->next)
+        wi_exchange_end_early(wi_container_of(node, wi_http_exchange, member), WEIR_NOMEM);
+}
+
+void wi_shard_entered(wi_shard *s, wi_http_exchange *exchange)
+{
+    wi_list_append(&s->members, &exchange->member);
     if (++s->active == WI_SHARD_SIZE)
         wi_list_remove(&s->open);
 }
 
-void wi_shard_left(wi_shard *s)
+void wi_shard_left(wi_shard *s, wi_http_exchange *exchange)
 {
     s->active--;
+    wi_list_remove(&exchange->member);
     wi_list_remove(&s->open);
+    if (s->broken) {
+        if (!s->active)
+            wi_shard_free(s);
+        return;
+    }
     wi_list_prepend(&s->http->open, &s->open);
 }
 

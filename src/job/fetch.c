@@ -156,7 +156,6 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
     f->lane = state;
     f->method = fetch->method;
-    f->retry_after = -1;
     f->choice = item->choice;
     size_t i = 0;
     while (f->choice >= wi_template_count(fetch->urls[i]))
@@ -198,7 +197,8 @@ static void on_begin(void *arg, int http_status)
     wi_fetch_item *f = arg;
     forget_content(f);
     f->status = http_status;
-    f->retry_after = -1;
+    f->retry_after[0] = '\0';
+    f->date = 0;
     f->hint = (wi_rate_hint){0};
     f->says_json = false;
     f->says_nothing = true;
@@ -244,8 +244,11 @@ static void on_header(void *arg, const char *name, size_t name_len, const char *
         f->says_json = is_json_type(value, value_len);
         f->says_nothing = false;
     } else if (wi_text_equal_nocase(name, name_len, "retry-after")) {
-        f->retry_after = wi_retry_after(value, value_len, time(NULL));
-    } else if (wi_rate_hint_header(&f->hint, name, name_len, value, value_len, time(NULL))) {
+        snprintf(f->retry_after, sizeof f->retry_after, "%.*s", (int)value_len, value);
+    } else if (wi_text_equal_nocase(name, name_len, "date")) {
+        f->date = wi_retry_date(value, value_len, time(NULL));
+    } else if (wi_rate_hint_header(&f->hint, name, name_len, value, value_len,
+                                   f->date ? f->date : time(NULL))) {
         return;
     } else if (wi_text_equal_nocase(name, name_len, "location")) {
         /* A server may repeat a secret that the URL's query holds. */
@@ -326,18 +329,18 @@ static void judge_status(wi_fetch_item *f, wi_attempt *attempt)
     attempt->signal = f->status == 429   ? WI_SIGNAL_RATE
                       : f->status == 503 ? WI_SIGNAL_BUSY
                                          : WI_SIGNAL_FINE;
-    bool refused = attempt->signal != WI_SIGNAL_FINE;
-    if (refused)
-        attempt->retry_after = f->retry_after;
-    if (f->retry_after > 0 && refused) {
+    if (attempt->signal != WI_SIGNAL_FINE)
+        attempt->retry_after =
+            wi_retry_after(f->retry_after, strlen(f->retry_after), f->date ? f->date : time(NULL));
+    if (attempt->retry_after > 0) {
         snprintf(error, sizeof error, "%s, retry after %lld s", reason,
-                 (long long)((f->retry_after + WI_SECOND - 1) / WI_SECOND));
+                 (long long)((attempt->retry_after + WI_SECOND - 1) / WI_SECOND));
         wi_item_set_failure(&f->item, reason, error);
     }
 }
 
-/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that there
- * is. */
+/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that
+ * there is. */
 static wi_signal signal_of(const wi_http_result *result)
 {
     bool answered = result->http_status != 0;
@@ -345,6 +348,7 @@ static wi_signal signal_of(const wi_http_result *result)
     case WEIR_TIMEDOUT:
         return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
     case WEIR_CONNECT:
+        return WI_SIGNAL_REFUSED;
     case WEIR_RESOLVE:
         return WI_SIGNAL_GONE;
     case WEIR_RESET:

@@ -67,9 +67,10 @@ typedef struct wi_fetch_item {
     wi_http_exchange *exchange;
     /* the answer */
     int status;
-    int64_t retry_after; /* -1: none */
+    char retry_after[48]; /* the header as it came, */
+    time_t date;          /* and the server's clock at that time; 0: it does not tell */
     wi_rate_hint hint;
-    char location[160];  /* where a redirect leads that is not followed; printable */
+    char location[160]; /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
     bool whole;        /* it came to its end: content is its body, not a part of it */

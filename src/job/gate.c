@@ -325,7 +325,9 @@ static void learn(wi_origin *origin, int64_t now, const wi_leaving *leaving)
     bool alone = origin->in_flight == 1 || origin->limit.limit < 2;
     if (signal == WI_SIGNAL_FINE)
         wi_pace_accepted(&origin->pace, now, began);
-    if (signal == WI_SIGNAL_RATE || (signal == WI_SIGNAL_BUSY && (was_set || alone))) {
+    bool told = wi_rate_hint_is_whole(&leaving->hint);
+    if ((signal == WI_SIGNAL_RATE && !told) ||
+        (signal == WI_SIGNAL_BUSY && (was_set || alone))) {
         bool set = wi_pace_refused(&origin->pace, now, began, alone);
         if (set && !was_set)
             wi_limit_restore(&origin->limit, now);
@@ -335,18 +337,25 @@ static void learn(wi_origin *origin, int64_t now, const wi_leaving *leaving)
     wi_limit_end(&origin->limit, now, leaving->duration, signal);
 }
 
+static void hold(wi_origin *origin, int64_t now, int64_t time)
+{
+    if (time <= 0 || now + time <= origin->held_until)
+        return;
+    int64_t already = origin->held_until > now ? origin->held_until - now : 0;
+    wi_pace_held(&origin->pace, time - already);
+    origin->held_until = now + time;
+}
+
 bool wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now,
                    const wi_leaving *leaving)
 {
     bool poke[WI_MAX_LANES] = {false};
-    int64_t began = now - leaving->duration;
     pthread_mutex_lock(&gate->lock);
     learn(origin, now, leaving);
-    if (wi_breaker_end(&origin->breaker, now, began, leaving->signal, leaving->why))
+    if (wi_breaker_end(&origin->breaker, now, leaving->signal, leaving->why))
         memset(poke, true, sizeof poke);
     bool excused = wi_breaker_excuses(&origin->breaker, leaving->signal);
-    if (leaving->hold > 0 && now + leaving->hold > origin->held_until)
-        origin->held_until = now + leaving->hold;
+    hold(origin, now, leaving->hold);
     if (wi_rate_hint_is_whole(&leaving->hint))
         wi_quota_hear(&origin->quota, now, &leaving->hint, origin->in_flight - 1,
                       gate->options.longest_hold);
@@ -360,7 +369,6 @@ void wi_gate_leave_quietly(wi_gate *gate, wi_origin *origin, int lane)
 {
     bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
-    wi_breaker_pass(&origin->breaker);
     leave(gate, origin, lane, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);

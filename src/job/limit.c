@@ -125,30 +125,40 @@ static void halve(wi_limit *l, int64_t now)
     open_window(l, now + 1);
 }
 
-/* Too many at once: the height is remembered, and for a while not tried again. */
+/*
+ * Too many at once: the height is remembered, and for a while not tried again. What was only tried is
+ * undone; else the limit is halved, since nobody knows how far it is too high.
+ */
 static void refused(wi_limit *l, int64_t now)
 {
     double height = floor_of(l->limit);
-    if (height <= l->good)
+    bool undo = l->trying && l->good > 0 && l->good < height;
+    if (!undo)
         l->good = 0; /* it bears less than it did */
     l->bad = height;
     l->wary = true;
-    halve(l, now);
+    l->halved_at = now;
+    change_limit(l, undo ? l->good : floor_of(height / 2), now);
+    brake(l);
+    open_window(l, now + 1);
     l->step = first_probe;
+    l->charged = l->trying;
+    l->trying = false;
 }
 
 static void overloaded(wi_limit *l, int64_t now, int64_t began, wi_signal signal)
 {
+    bool news = began > l->halved_at;
     if (signal == WI_SIGNAL_BUSY) {
+        if (news)
+            refused(l, now);
         double least = -1 - l->limit / 16;
-        l->credit = l->credit - 1 > least ? l->credit - 1 : least;
-    }
-    if (began <= l->halved_at)
-        return;
-    if (signal == WI_SIGNAL_BUSY) {
-        refused(l, now);
+        if (l->charged)
+            l->credit = l->credit - 1 > least ? l->credit - 1 : least;
         return;
     }
+    if (!news)
+        return;
     if (l->before < l->limit)
         l->before = l->limit;
     halve(l, now);
@@ -184,9 +194,11 @@ static void end_trial(wi_limit *l, double mean)
 {
     double cut = l->limit / l->tried_from;
     if (l->window_bound && mean < l->tried_mean * (1 + cut) / 2) {
-        brake(l); /* the queue was ours */
-        if (l->good > l->limit)
+        if (l->tried_mean <= cut_above * l->base)
+            set_limit(l, l->tried_from); /* there is one, but a short one */
+        else if (l->good > l->limit)
             l->good = floor_of(l->limit);
+        brake(l); /* the queue was ours */
         return;
     }
     if (l->window_bound)
@@ -200,8 +212,10 @@ static void close_window(wi_limit *l)
 {
     double mean = l->window_sum / (double)l->window_count;
     bool first = !(l->base > 0);
-    if (first || mean < l->base)
+    bool rough = l->base_is_rough && l->window_bound && mean < cut_above * l->base;
+    if (first || rough || mean < l->base)
         l->base = mean;
+    l->base_is_rough = first;
     l->slow = mean >= grow_below * l->base;
     if (l->tried_from > 0) {
         end_trial(l, mean);
@@ -250,8 +264,10 @@ static void borne(wi_limit *l, int64_t now)
     if (!l->quiet_bound || (double)l->quiet < enough)
         return;
     double next = next_height(l);
-    if (next != floor_of(l->limit))
-        change_limit(l, next, now);
+    if (next == floor_of(l->limit))
+        return;
+    change_limit(l, next, now);
+    l->trying = next > l->good;
 }
 
 /* Back to where it was before a failure, or for the first time up: doubled with each round trip. */
@@ -292,6 +308,8 @@ void wi_limit_end(wi_limit *l, int64_t now, int64_t latency, wi_signal signal)
     ramp(l, now);
     l->answered = true;
     int64_t began = now - latency;
+    if (signal == WI_SIGNAL_GONE)
+        return;
     if (signal != WI_SIGNAL_FINE) {
         overloaded(l, now, began, signal);
         return;

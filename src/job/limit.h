@@ -22,7 +22,9 @@ typedef enum wi_signal {
     WI_SIGNAL_BUSY,   /* too many at once (503) */
     WI_SIGNAL_LATE,   /* an answer began, but did not end in time */
     WI_SIGNAL_SILENT, /* none began in time */
-    WI_SIGNAL_GONE,   /* no connection came about, or it was cut before any answer */
+    WI_SIGNAL_REFUSED, /* no connection came about */
+    WI_SIGNAL_GONE,   /* there is no such name, or the connection was cut before any answer: no sign
+                         of too much */
 } wi_signal;
 
 typedef struct wi_limit {
@@ -34,6 +36,7 @@ typedef struct wi_limit {
     bool answered;        /* the ramp is over */
     double step;          /* the next growth, as a part of the limit */
     double base;          /* ns; what an answer takes when no queue is ours; 0: not known */
+    bool base_is_rough;   /* of the very first answers, which are the quickest */
     int64_t halved_at;    /* overload of requests begun before is old news */
     int64_t window_start; /* of the answers to requests begun since: */
     int64_t window_count;
@@ -52,7 +55,9 @@ typedef struct wi_limit {
     int64_t changed_at;
     double good;       /* the highest that was borne; 0: not known */
     double bad;        /* the lowest that was refused; 0: not known */
-    double credit;     /* refusals it may risk by trying a higher one */
+    bool charged;      /* the last refusals came of trying */
+    bool trying;       /* higher than that, to see */
+    double credit;     /* refusals that may be risked so */
 } wi_limit;
 
 /* fixed > 0: the limit is that, always. Else it is found, never above ceiling (>= 1). */

@@ -17,6 +17,7 @@ typedef struct wi_quota {
     int64_t until; /* what follows holds until then; 0: nothing is known */
     int64_t left;
     int64_t limit; /* 0: not known */
+    int64_t period; /* how long that is for, at least */
     int64_t next;  /* while it is spread: not before */
 } wi_quota;
 
