@@ -102,4 +102,4 @@ clean:
 
 # Ninja knows whether it is up to date.
 .PHONY: build/weir all deps deps-dev demo test check reliability sanitize sanitize-address \
-    sanitize-thread fuzz soak bench install clean
+    sanitize-thread fuzz soak plots bench install clean
