@@ -78,7 +78,6 @@ static const option fetch_options[] = {
              "Without a Content-Type of your own, JSON is sent as application/json and anything "
              "else as a form."},
     {.name = "data-raw", .arg = "TEXT|@FILE", .kind = OPTION_CALL, .call = set_data_raw,
-     .rare = true,
      .help = "send a body as it is, nothing filled in"},
 
     OPTION_GROUP("Input, one request for each row"),
@@ -136,7 +135,7 @@ static const option fetch_options[] = {
              "X-RateLimit-Remaining, when nothing is left, until it is renewed."},
     {.name = "breaker", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(breaker), .min = 0,
      .max = JOB_DAY, .word = "off", .word_value = 0, .rare = true,
-     .help = "how long a dead server is waited for, or off (default 30s)",
+     .help = "how long a dead server is waited for (default 30s)",
      .more = "A server is dead when twenty requests in a row got no answer at all, or when five "
              "could not even connect to one that had answered before. Then one request now and "
              "then sees whether it is back, and the others wait without using up their attempts. "
