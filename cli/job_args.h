@@ -165,7 +165,8 @@ extern const char *const job_progress_choices[];
             "beside it is a journal of what is done. However a run ends, by Ctrl-C, by a kill or " \
             "with the machine, the same command with `--resume` goes on with it and gives the "    \
             "rows of a run that nothing happened to: none is lost and none is there twice. What "  \
-            "was done in the last second before the end (`--commit-every`) is done again."         \
+            "was done in the last second before the end (`--commit-every`) is done again, and "    \
+            "what has effects may have them twice."                                                \
     }
 
 /* Puts what was parsed where the library expects it. 0, or the exit code. */
