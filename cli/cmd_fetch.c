@@ -78,6 +78,7 @@ static const option fetch_options[] = {
              "Without a Content-Type of your own, JSON is sent as application/json and anything "
              "else as a form."},
     {.name = "data-raw", .arg = "TEXT|@FILE", .kind = OPTION_CALL, .call = set_data_raw,
+     .rare = true,
      .help = "send a body as it is, nothing filled in"},
 
     OPTION_GROUP("Input, one request for each row"),
