@@ -37,20 +37,16 @@ const char *wi_http_version(void)
     exchange->lacking |=   \
         exchange->http->curl->easy_setopt(exchange->easy, option, value) == CURLE_OUT_OF_MEMORY
 
+/* What proves who asks: for the origin that is asked, and none that it leads to. */
 static void set_credentials(wi_http_exchange *exchange, const wi_http_options *o)
 {
-    if (o->user) {
-        SET(CURLOPT_USERPWD, o->user);
-        SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    }
-    if (o->bearer) {
-        SET(CURLOPT_XOAUTH2_BEARER, o->bearer);
-        SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-    }
-    if (o->netrc)
-        SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-    if (o->cookie)
-        SET(CURLOPT_COOKIE, o->cookie);
+    SET(CURLOPT_USERPWD, o->user);
+    SET(CURLOPT_XOAUTH2_BEARER, o->bearer);
+    SET(CURLOPT_HTTPAUTH, (long)(o->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC));
+    SET(CURLOPT_NETRC, (long)(o->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
+    SET(CURLOPT_COOKIE, o->cookie);
+    SET(CURLOPT_SSLCERT, o->cert);
+    SET(CURLOPT_SSLKEY, o->key);
 }
 
 static bool proxy_in_environment(void)
@@ -61,6 +57,11 @@ static bool proxy_in_environment(void)
         if (getenv(names[i]))
             return true;
     return false;
+}
+
+bool wi_http_uses_proxy(const char *proxy)
+{
+    return proxy ? *proxy != '\0' : proxy_in_environment();
 }
 
 static long milliseconds(int64_t span)
@@ -78,18 +79,9 @@ static void set_transport(wi_http_exchange *exchange, const wi_http_options *o)
     }
     if (o->cacert)
         SET(CURLOPT_CAINFO, o->cacert);
-    if (o->cert)
-        SET(CURLOPT_SSLCERT, o->cert);
-    if (o->key)
-        SET(CURLOPT_SSLKEY, o->key);
     if (o->insecure) {
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (o->follow) {
-        SET(CURLOPT_FOLLOWLOCATION, 1L);
-        SET(CURLOPT_MAXREDIRS, (long)o->max_redirects);
-        SET(CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
     }
 }
 
@@ -100,7 +92,6 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
     SET(CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_SHARE, http->share);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* http_names.c asks anew */
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
@@ -112,13 +103,13 @@ static void set_for_life(wi_http *http, wi_http_exchange *exchange)
 }
 
 /*
- * A first connection is timed by us, which costs less. But libcurl has to know how long there is
- * where it may make more of them: where redirects are followed, and where a name may have several
- * addresses of which the first is dead, so that it goes on to the next in time.
+ * A connection is timed by us, which costs less. But libcurl has to know how long there is where a
+ * name may have several addresses of which the first is dead, so that it goes on to the next in
+ * time.
  */
 static void set_connect_timeout(wi_http *http, wi_http_exchange *exchange, const char *url)
 {
-    bool named = http->options.follow || wi_http_names_has_name(url);
+    bool named = wi_http_names_has_name(url);
     if (named == exchange->named)
         return;
     exchange->named = named;
@@ -139,9 +130,9 @@ static void set_scheme(wi_http *http, wi_http_exchange *exchange, const char *ur
 
 /*
  * Parsing a URL is a sixth of a small request's price, so a handle that is used for the same origin
- * again is given the new path only.
+ * again, *same then, is given the new path only.
  */
-static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url)
+static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url, bool *same)
 {
     const wi_curl *curl = http->curl;
     const char *authority = strstr(url, "://");
@@ -152,6 +143,7 @@ static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *
         exchange->origin_len = plain && len <= WI_HTTP_MAX_ORIGIN ? len : 0;
         memcpy(exchange->origin, url, exchange->origin_len);
         set_connect_timeout(http, exchange, url);
+        *same = false;
         return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
     }
     char path[2048];
@@ -227,13 +219,49 @@ static wi_http_exchange *exchange_get(wi_http *http)
     return exchange;
 }
 
+void wi_exchange_set_up(wi_http_exchange *exchange)
+{
+    wi_http *http = exchange->http;
+    const wi_http_redirect *redirect = &exchange->redirect;
+    const wi_http_headers *headers = exchange->request.headers;
+    SET(CURLOPT_CURLU, exchange->parts);
+    SET(CURLOPT_HTTPHEADER, redirect->filtered ? redirect->headers
+                            : headers          ? headers->list
+                                               : NULL);
+    if (redirect->hops)
+        set_connect_timeout(http, exchange, exchange->request.url);
+    set_scheme(http, exchange, exchange->request.url);
+    set_method(exchange, &exchange->request);
+    if (exchange->bare != redirect->foreign) {
+        static const wi_http_options none;
+        exchange->bare = redirect->foreign;
+        set_credentials(exchange, exchange->bare ? &none : &http->options);
+    }
+    exchange->sent = false;
+    exchange->resume = false;
+    exchange->aborted = false;
+    exchange->opened = false;
+    exchange->denied = false;
+    exchange->paused_at = 0;
+    exchange->header_bytes = 0;
+    exchange->socket_errno = 0;
+    exchange->in_headers = false;
+    exchange->ends_with = WEIR_OK;
+    exchange->text[0] = '\0';
+    int64_t limit = http->options.connect_timeout;
+    exchange->connect_at = limit > 0 ? wi_loop_now(http->loop) + limit : WI_FOREVER;
+    exchange->knock_at = exchange->recall_at = WI_FOREVER;
+    exchange->recall = exchange->recalled = false;
+}
+
 weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *arg,
                           wi_http_exchange **out, weir_error *err)
 {
     wi_http_exchange *exchange = exchange_get(http);
     if (!exchange)
         return wi_fail_nomem(err);
-    CURLUcode code = set_url(http, exchange, request->url);
+    bool same_origin = true;
+    CURLUcode code = set_url(http, exchange, request->url, &same_origin);
     if (code != CURLUE_OK && code != CURLUE_OUT_OF_MEMORY) {
         exchange->origin_len = 0;
         wi_list_prepend(&http->idle, &exchange->node);
@@ -241,38 +269,26 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
         return wi_fail(err, WEIR_INVALID, "the URL cannot be used: %s",
                        http->curl->url_strerror(code));
     }
-    SET(CURLOPT_CURLU, exchange->parts);
-    SET(CURLOPT_HTTPHEADER, request->headers ? request->headers->list : NULL);
-    set_scheme(http, exchange, request->url);
-    set_method(exchange, request);
+    exchange->arg = arg;
+    exchange->request = *request;
+    exchange->http_status = 0;
+    exchange->started = 0;
+    int64_t now = wi_loop_now(http->loop);
+    exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
+    wi_exchange_set_up(exchange);
     if (code == CURLUE_OUT_OF_MEMORY || exchange->lacking) {
         wi_exchange_free(exchange); /* what else is set on it nobody knows */
         return wi_fail_nomem(err);
     }
-    exchange->arg = arg;
-    exchange->url = request->url;
-    exchange->once = request->once;
-    exchange->fresh = request->fresh;
-    exchange->sent = false;
-    exchange->resume = false;
-    exchange->aborted = false;
-    exchange->paused_at = 0;
-    exchange->header_bytes = 0;
-    exchange->http_status = 0;
-    exchange->socket_errno = 0;
-    exchange->in_headers = false;
-    exchange->ends_with = WEIR_OK;
-    exchange->text[0] = '\0';
-    exchange->started = 0;
-    int64_t now = wi_loop_now(http->loop);
-    exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
-    exchange->connect_at =
-        http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
-    exchange->knock_at = exchange->recall_at = WI_FOREVER;
-    exchange->recall = exchange->recalled = false;
-    wi_exchange_arm(exchange);
     *out = exchange;
     wi_exchange_enter_later(exchange);
+    if (!same_origin && !wi_reach_check_host(exchange)) {
+        exchange->origin_len = 0; /* nor is it taken for known to be good the next time */
+        wi_exchange_end_early(exchange, WEIR_DENIED);
+        wi_reach_say(exchange);
+        return WEIR_OK;
+    }
+    wi_exchange_arm(exchange);
     return WEIR_OK;
 }
 
@@ -323,13 +339,13 @@ weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_
     http->loop = loop;
     http->curl = curl;
     http->events = *events;
-    http->proxied = options->proxy || proxy_in_environment();
     wi_list_init(&http->shards);
     wi_list_init(&http->open);
     wi_list_init(&http->idle);
     wi_list_init(&http->attention);
     wi_defer_init(&http->attend, wi_exchange_on_attend);
     wi_http_names_init(&http->names);
+    http->proxied = wi_http_uses_proxy(options->proxy);
     http->share = curl->share_init();
     if (copy_options(&http->options, options) != WEIR_OK || !http->share) {
         wi_http_free(http);

@@ -3,6 +3,7 @@
  *
  *   http_curl.c      the client, and what an exchange begins with
  *   http_exchange.c  from there to its end: libcurl's callbacks, names, time-outs, pauses
+ *   http_redirect.c  from an answer to the request it leads to, and whom that may reach
  *   http_content.c   what a body is encoded in
  *   http_headers.c   the headers of requests
  *   http_shard.c     libcurl's sockets and timers on our loop
@@ -65,6 +66,18 @@ typedef struct wi_http_content {
     char why[200];
 } wi_http_content;
 
+/* Where an exchange has come by redirects; all zero for most. */
+typedef struct wi_http_redirect {
+    char *location; /* of the answer that comes in now, if it is to be followed */
+    bool leads;     /* its headers are all there, so that it will be */
+    size_t passed;  /* bytes of its body */
+    int64_t hops;
+    char *url;                  /* where the last one led to, from libcurl; NULL: none did */
+    bool foreign;               /* away from the origin that was asked first, now or before */
+    bool filtered;              /* instead of the request's headers, these: */
+    struct curl_slist *headers; /* owned */
+} wi_http_redirect;
+
 struct wi_http_exchange {
     wi_list node;   /* in http->idle, a name's waiting, or http->attention */
     wi_list member; /* in its shard's members */
@@ -72,7 +85,7 @@ struct wi_http_exchange {
     wi_shard *shard;
     CURL *easy;
     void *arg;
-    const char *url; /* the caller's */
+    wi_http_request request; /* as it is sent now, after redirects; what it points to is borrowed */
     wi_exchange_state state;
     wi_timer timeout;
     int64_t started;
@@ -92,19 +105,22 @@ struct wi_http_exchange {
     bool in_headers;  /* a status line came, the empty line after the headers did not */
     bool resume;
     bool aborted;
-    bool once;
-    bool fresh;
     bool named; /* its URL has a name, which may have several addresses */
     bool sent;
     bool lacking; /* an option could not be set for want of memory */
     bool worn;    /* libcurl counts the dead connections of a handle's life, and gives up at six */
-    long redirects_sent;
+    wi_http_redirect redirect;
+    wi_reach_verdict verdict; /* on the host that is asked; if there is a reach */
+    bool opened;              /* a socket to it */
+    bool denied;              /* an address of its, for this reason: */
+    char why[WI_REACH_WHY];
     CURLU *parts;      /* the URL last asked for, */
     size_t origin_len; /* which begins with so many bytes of scheme and authority: */
     char origin[WI_HTTP_MAX_ORIGIN];
     /* what the handle is set up for */
     bool https;
     bool plain_get;
+    bool bare; /* without credentials */
     wi_http_content content;
     char text[CURL_ERROR_SIZE];
 };
@@ -145,6 +161,15 @@ void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status);
 /* libcurl is done with it. */
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
 
+/* Takes it from libcurl, which may be asked for something else then. */
+void wi_exchange_leave(wi_http_exchange *exchange);
+
+/* Takes it from libcurl, and tells. What was wrong stands in its text. */
+void wi_exchange_finish(wi_http_exchange *exchange, weir_status status);
+
+/* Has it end at the end of the turn, unless its end is decided; clears its text. */
+void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status);
+
 /* The name it asks for, if it asks for one, has been looked up. */
 void wi_exchange_name_answered(wi_http_exchange *exchange, bool known);
 
@@ -170,7 +195,44 @@ bool wi_content_finish(wi_http_content *content);
 
 void wi_content_drop(wi_http_content *content);
 
+/* ---- http_redirect.c ---- */
+
+/* A header of an answer came, or their end. Locations are kept if they are to be followed. False:
+ * no memory. */
+bool wi_redirect_header(wi_http_exchange *exchange, const char *name, size_t name_len,
+                        const char *value, size_t value_len);
+void wi_redirect_headers_end(wi_http_exchange *exchange);
+
+/* A piece of the body of an answer that leads elsewhere; false: that was enough of it. */
+bool wi_redirect_body(wi_http_exchange *exchange, size_t len);
+
+/* Asks where the answer leads to, or ends the exchange. */
+void wi_redirect_follow(wi_http_exchange *exchange);
+
+/* Forgets the answer that came, or all of them. */
+void wi_redirect_void(wi_http_redirect *redirect);
+void wi_redirect_drop(wi_http_exchange *exchange);
+
+/* May the host of exchange->parts be reached? Writes the verdict, and why not. */
+bool wi_reach_check_host(wi_http_exchange *exchange);
+
+/* May this address be connected to? Writes why not. */
+bool wi_reach_check_address(wi_http_exchange *exchange, const struct curl_sockaddr *address);
+
+/* For exchange->text: why it was denied. */
+void wi_reach_say(wi_http_exchange *exchange);
+
+/* ---- http_headers.c ---- */
+
+/* A copy of those headers that a redirect leaves: to another origin what is no secret, without a
+ * body nothing that describes one. False: no memory. */
+bool wi_http_headers_filter(const wi_curl *curl, const struct curl_slist *list, bool foreign,
+                            bool bodiless, struct curl_slist **out);
+
 /* ---- http_curl.c ---- */
+
+/* Sets the handle up for exchange->request, whose URL is in exchange->parts. */
+void wi_exchange_set_up(wi_http_exchange *exchange);
 
 void wi_exchange_free(wi_http_exchange *exchange);
 

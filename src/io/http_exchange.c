@@ -32,13 +32,16 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
             wi_text_parse_i64(space + 1, 3, &status);
         exchange->http_status = (int)status;
         exchange->in_headers = true;
+        wi_redirect_void(&exchange->redirect);
         if (exchange->content.coded)
             wi_content_drop(&exchange->content);
         events->begin(exchange->arg, exchange->http_status);
         return size * n;
     }
-    if (len == 0)
+    if (len == 0) {
         exchange->in_headers = false;
+        wi_redirect_headers_end(exchange);
+    }
     const char *colon = memchr(line, ':', len);
     if (!colon)
         return size * n;
@@ -51,6 +54,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     if (exchange->in_headers &&
         wi_text_equal_nocase(line, (size_t)(colon - line), "content-encoding"))
         wi_content_add(&exchange->content, value, (size_t)(end - value));
+    if (!wi_redirect_header(exchange, line, (size_t)(colon - line), value, (size_t)(end - value))) {
+        exchange->ends_with = WEIR_NOMEM;
+        return 0;
+    }
     events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
     return size * n;
 }
@@ -58,6 +65,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     wi_http_exchange *exchange = arg;
+    if (exchange->redirect.leads)
+        return wi_redirect_body(exchange, size * n) ? size * n : 0;
     wi_http_taken taken = exchange->content.coded
                               ? wi_content_body(exchange, bytes, size * n)
                               : exchange->http->events.body(exchange->arg, bytes, size * n);
@@ -83,18 +92,14 @@ static int before_request(void *arg, char *peer, char *local, int peer_port, int
 {
     (void)local, (void)peer_port, (void)local_port;
     wi_http_exchange *exchange = arg;
-    long redirects = 0;
-    exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-    bool again = exchange->sent && redirects <= exchange->redirects_sent;
-    exchange->worn = exchange->worn || again;
-    if (again && exchange->once) {
+    exchange->worn = exchange->worn || exchange->sent;
+    if (exchange->sent && exchange->request.once) {
         exchange->ends_with = WEIR_RESET;
         return CURL_PREREQFUNC_ABORT;
     }
     if (exchange->resolve && !exchange->sent && !exchange->http->proxied)
-        wi_http_names_remember(&exchange->http->names, exchange->url, peer);
+        wi_http_names_remember(&exchange->http->names, exchange->request.url, peer);
     exchange->sent = true;
-    exchange->redirects_sent = redirects;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -146,8 +151,6 @@ static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return WEIR_TRUNCATED;
-    case CURLE_TOO_MANY_REDIRECTS:
-        return WEIR_REDIRECT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -201,10 +204,8 @@ static void set_resolve(wi_http_exchange *exchange, const char *entry)
 
 static void release(wi_http_exchange *exchange)
 {
-    if (exchange->content.coded)
-        wi_content_drop(&exchange->content);
+    wi_redirect_drop(exchange);
     exchange->state = EXCHANGE_IDLE;
-    set_resolve(exchange, NULL);
     wi_list_remove(&exchange->node);
     if (exchange->worn)
         wi_exchange_free(exchange);
@@ -222,13 +223,21 @@ static void leave_shard(wi_http_exchange *exchange)
     exchange->shard = NULL;
 }
 
-static void finish(wi_http_exchange *exchange, weir_status status)
+void wi_exchange_leave(wi_http_exchange *exchange)
+{
+    leave_shard(exchange);
+    wi_exchange_name_answered(exchange, false);
+    set_resolve(exchange, NULL);
+    if (exchange->content.coded)
+        wi_content_drop(&exchange->content);
+}
+
+void wi_exchange_finish(wi_http_exchange *exchange, weir_status status)
 {
     wi_http *http = exchange->http;
-    leave_shard(exchange);
     if (exchange->asks && status == WEIR_RESOLVE)
         fail_waiting(exchange);
-    wi_exchange_name_answered(exchange, false);
+    wi_exchange_leave(exchange);
     int64_t now = wi_loop_clock(http->loop); /* much may have happened in this turn */
     int64_t paused = exchange->paused_at ? now - exchange->paused_at : 0;
     char text[CURL_ERROR_SIZE + 64];
@@ -236,7 +245,7 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     wi_http_result result = {
         .status = status,
         .http_status = exchange->http_status,
-        .sent = exchange->sent,
+        .sent = exchange->sent || exchange->redirect.hops > 0,
         .duration = exchange->started ? now - exchange->started - paused : 0,
         .text = status == WEIR_OK ? "" : text,
     };
@@ -284,10 +293,10 @@ static bool recall_address(wi_http_exchange *exchange)
 {
     char host_port[300], entry[350];
     wi_http *http = exchange->http;
-    const char *address = wi_http_names_remembered(&http->names, exchange->url);
+    const char *address = wi_http_names_remembered(&http->names, exchange->request.url);
     exchange->recall = false;
     if (!exchange->asks || exchange->recalled || !address ||
-        !wi_http_names_host_port(exchange->url, host_port, sizeof host_port))
+        !wi_http_names_host_port(exchange->request.url, host_port, sizeof host_port))
         return false;
     leave_shard(exchange);
     snprintf(entry, sizeof entry, "%s:%s", host_port, address);
@@ -305,6 +314,10 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         return; /* its end was decided before */
     if (code == CURLE_COULDNT_RESOLVE_HOST && recall_address(exchange))
         return;
+    if (exchange->redirect.leads) { /* however its body ended */
+        wi_redirect_follow(exchange);
+        return;
+    }
     wi_http_content *content = &exchange->content;
     weir_status status = status_of(exchange, code);
     bool undecoded = status == WEIR_OK
@@ -312,11 +325,15 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
                          : exchange->aborted && !exchange->in_headers && content->fault != WEIR_OK;
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
-        snprintf(exchange->text, sizeof exchange->text,
-                 "the connection was closed before an answer came");
+        snprintf(exchange->text, sizeof exchange->text, "%s",
+                 status == WEIR_RESET ? "the connection was closed before an answer came"
+                                      : weir_status_text(status));
     } else if (undecoded) {
         status = content->fault;
         snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
+    } else if (exchange->denied && !exchange->opened) {
+        status = WEIR_DENIED;
+        wi_reach_say(exchange);
     } else if (exchange->socket_errno && code == CURLE_COULDNT_CONNECT) {
         status = exchange->socket_errno == ENOMEM ? WEIR_NOMEM : status;
         snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
@@ -343,7 +360,7 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));
     }
-    finish(exchange, status);
+    wi_exchange_finish(exchange, status);
 }
 
 void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status)
@@ -467,7 +484,7 @@ static void ask_name(wi_http_exchange *exchange, wi_http_name *name)
     char entry[300] = "-";
     int64_t limit = exchange->http->options.connect_timeout;
     exchange->asks = name;
-    if (wi_http_names_host_port(exchange->url, entry + 1, sizeof entry - 1))
+    if (wi_http_names_host_port(exchange->request.url, entry + 1, sizeof entry - 1))
         set_resolve(exchange, entry);
     if (limit > 0 && name->address[0]) {
         exchange->recall_at = wi_loop_now(exchange->http->loop) + limit / 2;
@@ -485,14 +502,15 @@ static void enter(wi_http_exchange *exchange)
     wi_http_name *name = NULL;
     wi_http_name_turn turn = WI_HTTP_NAME_ASK;
     if (!exchange->recalled)
-        turn = wi_http_names_enter(&http->names, exchange->url, wi_loop_now(http->loop), &name);
+        turn = wi_http_names_enter(&http->names, exchange->request.url, wi_loop_now(http->loop),
+                                   &name);
     if (turn == WI_HTTP_NAME_WAIT) {
         exchange->state = EXCHANGE_WAITING;
         wi_list_append(&name->waiting, &exchange->node);
         return;
     }
     curl->easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT,
-                      turn == WI_HTTP_NAME_ASK || exchange->fresh ? 1L : 0L);
+                      turn == WI_HTTP_NAME_ASK || exchange->request.fresh ? 1L : 0L);
     if (name)
         ask_name(exchange, name);
     exchange->state = EXCHANGE_ACTIVE;
@@ -507,6 +525,7 @@ static void enter(wi_http_exchange *exchange)
     exchange->shard = s;
     wi_shard_entered(s, exchange);
 }
+
 void wi_exchange_on_attend(wi_defer *defer)
 {
     wi_http *http = wi_container_of(defer, wi_http, attend);
@@ -517,7 +536,7 @@ void wi_exchange_on_attend(wi_defer *defer)
     while ((node = wi_list_shift(&now))) {
         wi_http_exchange *exchange = wi_container_of(node, wi_http_exchange, node);
         if (exchange->state == EXCHANGE_ENDING)
-            finish(exchange, exchange->ends_with);
+            wi_exchange_finish(exchange, exchange->ends_with);
         else if (exchange->state == EXCHANGE_WAITING)
             enter(exchange);
         else if (exchange->recall && recall_address(exchange))

@@ -104,6 +104,11 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
     wi_http_exchange *exchange = arg;
     wi_http *http = exchange->http;
     wi_exchange_name_answered(exchange, true);
+    if (!wi_reach_check_address(exchange, address)) {
+        exchange->denied = true;
+        return CURL_SOCKET_BAD;
+    }
+    exchange->opened = true;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0) {
         exchange->socket_errno = errno;

@@ -35,7 +35,7 @@ static weir_status origin_of(const char *url, const char *shown, wi_buf *origin,
         return wi_fail(err, WEIR_INVALID, "\"%.100s\" is not a URL with http:// or https://",
                        shown);
     const char *start = url + scheme;
-    const char *end = start + strcspn(start, "/?#\\");
+    const char *end = start + strcspn(start, "/?#"); /* for libcurl, too, no backslash */
     const char *at = memrchr(start, '@', (size_t)(end - start));
     if (at)
         start = at + 1;
@@ -69,7 +69,7 @@ static bool hide_userinfo(char **shown, const char *url)
     const char *text = *shown ? *shown : url;
     const char *start = strstr(text, "://");
     start = start ? start + 3 : text;
-    const char *end = start + strcspn(start, "/?#\\");
+    const char *end = start + strcspn(start, "/?#"); /* for libcurl, too, no backslash */
     const char *at = memrchr(start, '@', (size_t)(end - start));
     if (!at)
         return true;
@@ -363,7 +363,8 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
 {
     const wi_fetch *fetch = f->lane->fetch;
     char error[400];
-    const char *reason = weir_status_text(result->status);
+    bool denied = result->status == WEIR_DENIED; /* by the lists, or by what redirects may not */
+    const char *reason = denied ? "not allowed" : weir_status_text(result->status);
     if (result->status == WEIR_TIMEDOUT && !*result->text)
         snprintf(error, sizeof error, "no whole answer within %g s (--timeout)",
                  (double)fetch->timeout / WI_SECOND);
@@ -374,8 +375,8 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         snprintf(error, sizeof error, "%s%s%s", reason, *result->text ? ": " : "", result->text);
     wi_item_set_failure(&f->item, reason, error);
     /* What is not known to have been sent may be sent again, whatever the method. */
-    attempt->may_retry =
-        wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
+    attempt->may_retry = !denied && wi_retry_set_has_code(&fetch->retry_on, result->status) &&
+                         (!fetch->once || !result->sent);
     attempt->signal = signal_of(result);
     f->status = result->http_status;
     f->doubtful = result->status == WEIR_TIMEDOUT || result->status == WEIR_RESET ||

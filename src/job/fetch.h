@@ -46,7 +46,8 @@ typedef struct wi_fetch {
     size_t max_body;
     int64_t timeout;
     wi_retry_set retry_on;
-    wi_http_options http; /* its strings are owned */
+    wi_http_options http; /* its strings are owned, */
+    wi_reach *reach;      /* and so is this; NULL: everything may be reached */
     size_t columns_len;
     const char *columns[WI_FETCH_COLUMNS];
 } wi_fetch;

@@ -97,6 +97,7 @@ static weir_status open_file(wi_journal *journal, weir_error *err)
     if (code != SQLITE_OK)
         return wi_journal_fail(journal, sql->extended_errcode(journal->db), err);
     sql->extended_result_codes(journal->db, 1);
+    wi_journal_watch(journal, 0);
     if (sql->db_readonly(journal->db, "main")) /* it tried again to read only */
         return fail_readonly(journal, err);
     sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -355,7 +356,8 @@ static weir_status load_keys(wi_journal *journal, weir_error *err)
         if (!key || sql->column_bytes(keys, 0) != sizeof(wi_key) || !room-- ||
             (outcome != WI_COMMITTED_OK && outcome != WI_COMMITTED_FAILED))
             status = wi_journal_fail_damaged(journal, "an item is none", err);
-        journal->failed += outcome;
+        else
+            journal->failed += outcome;
         if (status == WEIR_OK && (outcome == WI_COMMITTED_OK || !journal->retries))
             wi_committed_add(journal->committed, key, (wi_committed_as)outcome);
     }
@@ -375,8 +377,9 @@ static weir_status load_state(wi_journal *journal, weir_error *err)
     if (status == WEIR_OK)
         status =
             wi_journal_ask(journal, "SELECT value FROM run WHERE name = 'seed'", 0, &seed, err);
+    /* count(*) would be one step, which nothing can end */
     if (status == WEIR_OK)
-        status = wi_journal_ask(journal, "SELECT count(*) FROM item", 0, &journal->items, err);
+        status = wi_journal_ask(journal, "SELECT count(id) FROM item", 0, &journal->items, err);
     if (status == WEIR_OK && (state < WI_JOURNAL_RUNNING || state > WI_JOURNAL_REWRITTEN))
         status = wi_journal_fail_damaged(journal, "it has no state", err);
     if (status != WEIR_OK)
@@ -442,6 +445,8 @@ static weir_status open_journal(wi_journal *journal, const wi_journal_options *o
     if (status == WEIR_OK)
         status = identify(journal, o->mode, err);
     if (status == WEIR_OK)
+        status = wi_journal_watch_size(journal, err);
+    if (status == WEIR_OK)
         status = choose(journal, o, &goes_on, err);
     if (status == WEIR_OK)
         status =
@@ -454,6 +459,8 @@ static weir_status open_journal(wi_journal *journal, const wi_journal_options *o
         status = load_committed(journal, o, err);
     if (status == WEIR_OK)
         status = prepare_all(journal, err);
+    if (status == WEIR_OK)
+        wi_journal_unwatch(journal);
     return status;
 }
 
