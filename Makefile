@@ -7,15 +7,16 @@
 #   make check      format, static analysis, layers, symbols, headers, scripts, man pages
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
 #   make reliability  the system tests that kill, starve and cut off runs, in their long forms
-#   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
+#   make fuzz       every fuzzer for FUZZ_SECONDS (60) of processor time
+#   make plots      the plot and table of docs/gate.md, from the simulation
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
 #   make clean
 
 PREFIX = /usr/local
 BUILDTYPE = debugoptimized
-FUZZ_SECONDS = 10
+FUZZ_SECONDS ?= 60
 
 # Debian's own Meson, whatever else stands first in PATH.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)

@@ -134,8 +134,8 @@ static const option fetch_options[] = {
      .more = "A server's Retry-After holds back all requests to it; so does its RateLimit or "
              "X-RateLimit-Remaining, when nothing is left, until it is renewed."},
     {.name = "breaker", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(breaker), .min = 0,
-     .max = JOB_DAY, .word = "off", .word_value = 0,
-     .help = "how long a dead server is waited for, or off (30s)",
+     .max = JOB_DAY, .word = "off", .word_value = 0, .rare = true,
+     .help = "how long a dead server is waited for (default 30s)",
      .more = "A server is dead when twenty requests in a row got no answer at all, or when five "
              "could not even connect to one that had answered before. Then one request now and "
              "then sees whether it is back, and the others wait without using up their attempts. "

@@ -78,7 +78,7 @@ extern const char *const job_progress_choices[];
 #define JOB_OPTIONS_PACE                                                                           \
     JOB_OPTIONS_BOUNDS,                                                                            \
     {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.lanes), .min = 1,           \
-     .max = 256, .help = "threads that do the work (default: processors)"},                        \
+     .max = 256, .rare = true, .help = "threads that do the work (default: processors)"},                        \
     JOB_OPTIONS_HALT
 
 #define JOB_OPTIONS_BOUNDS                                                                         \

@@ -485,6 +485,18 @@ TEST(a_run_without_a_journal_minds_one)
     EXPECT_INT(run_whole(&none, 20, &asked, NULL), WEIR_OK);
     EXPECT(run_is_whole(&none, 20, &failed));
     EXPECT_INT(count_files(), 1); /* the journal spoke of another output */
+
+    outputs = begun(&none);
+    REQUIRE(outputs);
+    EXPECT_INT(run_items(&none, outputs, 0, 10, &asked, NULL), WEIR_OK);
+    said[0] = '\0';
+    wi_outputs_keep(outputs, take_text, NULL);
+    wi_outputs_free(outputs);
+    EXPECT(strstr(said, "the rows written so far are in ") && exists("o.partial"));
+    expect_refused(&run, WEIR_INVALID, "o.partial has rows of a run without a journal");
+    EXPECT_INT(count_files(), 2); /* both are as they were */
+    run.mode = WEIR_JOURNAL_RESTART;
+    expect_run(&run, 10, 10, 0);
     folder_end();
 }
 

@@ -24,6 +24,14 @@ from conftest import LIMIT, Done
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 LIBRARY = BUILD / "tests" / "system" / "libfaults.so"
 LONG = os.environ.get("WEIR_LONG") == "1"
+WAYS = ["", "+"]  # the n-th alone, and all from the n-th on
+
+
+def ways(nth):
+    """Both in the long form, else now the one and now the other."""
+    return WAYS if LONG else [WAYS[nth % 2]]
+
+
 STATE = struct.Struct("3Q")  # of a rule: seen, struck, armed
 RULES = 16
 
