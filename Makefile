@@ -6,7 +6,10 @@
 #   make test       build, then all unit and system tests
 #   make check      format, static analysis, layers, symbols, headers, scripts, man pages
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
+#   make reliability  the system tests that kill, starve and cut off runs, in their long forms
+#   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
 #   make fuzz       every fuzzer for FUZZ_SECONDS (60) of processor time
+#   make plots      the plot and table of docs/gate.md, from the simulation
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
 #   make clean
@@ -70,12 +73,19 @@ sanitize-thread: deps-dev
 	@$(NINJA) -C build-tsan all meson-test-prereq
 	@. scripts/sanitizers.sh; $(TEST) -C build-tsan $(NO_ASLR) --timeout-multiplier 5
 
+reliability: deps
+	@$(MAKE) --no-print-directory all
+	@$(NINJA) -C build reliability
+
 fuzz: deps-dev
 	@[ -e build-fuzz/build.ninja ] || CC=clang $(MESON) setup build-fuzz --buildtype=debug \
 	    -Doptimization=1 -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
 	@$(NINJA) -C build-fuzz fuzzers
 	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	    $(TEST) -C build-fuzz --suite fuzz $(NO_ASLR) --timeout-multiplier 0
+
+soak: build/weir
+	@/usr/bin/python3 scripts/soak.py $(SOAK)
 
 bench: deps
 	@$(MAKE) --no-print-directory all
@@ -91,5 +101,5 @@ clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
 # Ninja knows whether it is up to date.
-.PHONY: build/weir all deps deps-dev demo test check sanitize sanitize-address sanitize-thread fuzz bench \
-    install clean
+.PHONY: build/weir all deps deps-dev demo test check reliability sanitize sanitize-address \
+    sanitize-thread fuzz soak bench install clean

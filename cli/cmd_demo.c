@@ -89,6 +89,7 @@ static weir_status new_job(const demo *d, const demo_round *round, weir_job **jo
                 .timeout = d->args->latency + 30 * UNITS_SEC,
                 .retries = -1,
                 .output = last ? d->args->output : NULL,
+                .journal = WEIR_JOURNAL_NONE, /* it takes seconds, and has no --resume */
                 .write = last ? NULL : discard},
     };
     return weir_fetch_new(&options, job, err);

@@ -45,7 +45,8 @@ static const option exec_options[] = {
     {.name = "shell", .kind = OPTION_FLAG, AT(exec.shell),
      .help = "the words are a line for /bin/sh, values quoted",
      .more = "Without it no shell is involved, and each value is one argument whatever it holds. With "
-             "it don't put quotes of your own around a placeholder."},
+             "it no placeholder may stand in quotes of your own, nor where quotes don't help: in a "
+             "comment, `...`, $((...)) or a here-document."},
     {.name = "stdin", .arg = "TEXT", .kind = OPTION_STRING, AT(exec.input_text),
      .help = "standard input; {COLUMN} is filled in"},
     {.name = "cwd", .arg = "DIR", .kind = OPTION_STRING, AT(exec.cwd),

@@ -12,12 +12,15 @@
 #include "whole_file.h"
 
 #define MAX_DATA ((size_t)64 << 20) /* of a body read from a file */
+#define DEFAULT_BREAKER (30 * UNITS_SEC)
 
 typedef struct fetch_args {
     job_args job; /* the first, for the common options */
     weir_fetch_options fetch;
     string_list urls;
     string_list headers;
+    string_list allow;
+    string_list deny;
     char *data; /* the body, if it was read from a file; owned */
     bool data_from_stdin;
     const char *bearer_env;
@@ -128,7 +131,17 @@ static const option fetch_options[] = {
     {.name = "retry-after-max", .arg = "TIME", .kind = OPTION_DURATION, AT(fetch.retry_after_max),
      .min = UNITS_MS, .max = JOB_DAY, .rare = true,
      .help = "longest Retry-After that is obeyed (default 5m)",
-     .more = "A server's Retry-After holds back all requests to it."},
+     .more = "A server's Retry-After holds back all requests to it; so does its RateLimit or "
+             "X-RateLimit-Remaining, when nothing is left, until it is renewed."},
+    {.name = "breaker", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(breaker), .min = 0,
+     .max = JOB_DAY, .word = "off", .word_value = 0, .rare = true,
+     .help = "how long a dead server is waited for (default 30s)",
+     .more = "A server is dead when twenty requests in a row got no answer at all, or when five "
+             "could not even connect to one that had answered before. Then one request now and "
+             "then sees whether it is back, and the others wait without using up their attempts. "
+             "After this time (a third of it, if it never answered) they fail at once, until one "
+             "of those few is answered. Other servers are not held up. `off` and 0: each request "
+             "fails by itself."},
 
     OPTION_GROUP("HTTP"),
     {.name = "user", .letter = 'u', .arg = "NAME:PASSWORD", .kind = OPTION_CALL, .call = set_user,
@@ -142,12 +155,16 @@ static const option fetch_options[] = {
     {.name = "user-agent", .letter = 'A', .arg = "TEXT", .kind = OPTION_STRING,
      AT(fetch.user_agent), .help = "name to go by (default weir/VERSION)"},
     {.name = "location", .letter = 'L', .kind = OPTION_FLAG, AT(fetch.follow), .negatable = true,
-     .help = "follow redirects"},
+     .help = "follow redirects",
+     .more = "To another origin (scheme, host or port) no name, password, token, cookie or "
+             "certificate goes along, no body, and of the headers only harmless ones such as "
+             "Accept; what is no GET, HEAD or OPTIONS is not followed there."},
     {.name = "max-redirects", .arg = "N", .kind = OPTION_COUNT, AT(fetch.max_redirects), .min = 1,
      .max = 100, .rare = true, .help = "most followed for one request (default 10)"},
     {.name = "proxy", .letter = 'x', .arg = "URL", .kind = OPTION_STRING, AT(fetch.proxy),
      .secret = true, .help = "through http://, https:// or socks5://HOST:PORT",
-     .more = "Without it the environment decides: http_proxy, https_proxy, all_proxy, no_proxy."},
+     .more = "Without it the environment decides: http_proxy, https_proxy, all_proxy, no_proxy. "
+             "`--proxy ''` is none."},
     {.name = "cacert", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.cacert),
      .help = "trust these authorities (PEM)"},
     {.name = "cert", .arg = "FILE", .kind = OPTION_STRING, AT(fetch.cert),
@@ -158,6 +175,26 @@ static const option fetch_options[] = {
      .help = "don't verify certificates"},
     {.name = "http1.1", .kind = OPTION_FLAG, AT(fetch.http1_only), .negatable = true,
      .help = "never HTTP/2"},
+
+    OPTION_GROUP("What may be reached, for URLs of strangers"),
+    {.name = "allow", .arg = "LIST", .kind = OPTION_LIST, AT(allow),
+     .help = "only these hosts, as api.example.com,.b.example",
+     .more = "Parted by commas: hosts, domains with all below them (`.example.com` or "
+             "`*.example.com`), addresses, and blocks of addresses (`192.0.2.0/24`, "
+             "`2001:db8::/32`). With `:PORT` an entry is for that port only, as in "
+             "`[2001:db8::7]:443`. Redirects are held to it as well, and addresses are those that "
+             "are connected to. What is not allowed fails, with its reason, and is not tried "
+             "again."},
+    {.name = "deny", .arg = "LIST", .kind = OPTION_LIST, AT(deny),
+     .help = "none of these hosts, as 10.0.0.0/8,.internal",
+     .more = "The same list the other way round, which wins over --allow. A block of addresses "
+             "denies what leads to them in other ways, too (NAT64, 6to4)."},
+    {.name = "no-private", .kind = OPTION_FLAG, AT(fetch.no_private),
+     .help = "no address that is not of the public Internet",
+     .more = "Neither this machine nor its networks nor a cloud's metadata, whatever names and "
+             "spellings lead there: loopback, link-local, private, shared, multicast, unspecified, "
+             "documentation, benchmark and reserved addresses. Refused with a proxy, which connects "
+             "to what nobody here sees."},
 
     JOB_OPTIONS_RUN,
     OPTION_END,
@@ -175,6 +212,8 @@ static const command_example fetch_examples[] = {
      "weir fetch 'https://example.com/{1..9}' --save 'dir/{#1}' --errors bad.ndjson"},
     {"post each line of a pipe",
      "tail -f ids | weir fetch -i - https://example.com/ -d '{\"id\": \"{line}\"}'"},
+    {"URLs that strangers have sent, and nothing of the own network",
+     "weir fetch -i urls.txt --location --no-private --deny .example.com"},
     {"with a token that no list of processes shows",
      "TOKEN=... weir fetch --bearer-env TOKEN 'https://api.example.com/{a,b}'"},
     {NULL, NULL},
@@ -225,6 +264,10 @@ static int complete_options(fetch_args *args)
     f->urls_len = args->urls.len;
     f->headers = args->headers.items;
     f->headers_len = args->headers.len;
+    f->allow = args->allow.items;
+    f->allow_len = args->allow.len;
+    f->deny = args->deny.items;
+    f->deny_len = args->deny.len;
     int code = job_args_complete(&cmd_fetch, &args->job);
     if (code != 0)
         return code;
@@ -246,7 +289,8 @@ const job_nouns fetch_nouns = {"request", "requests", "sent", "received", "serve
 
 static int fetch_run(int argc, char **argv)
 {
-    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT, .job = {.retries = 3}};
+    fetch_args args = {.fetch = WEIR_FETCH_OPTIONS_INIT,
+                       .job = {.retries = 3, .breaker = DEFAULT_BREAKER}};
     weir_error err;
     weir_job *job = NULL;
     int code;

@@ -36,6 +36,7 @@ int job_args_complete(const command *cmd, job_args *args)
 {
     weir_job_options *o = &args->options;
     o->retries = args->retries ? args->retries : -1;
+    o->breaker = args->breaker ? args->breaker : -1;
     if (args->fail_fast)
         o->halt_after = 1;
     o->input_format = args->input_format ? job_input_formats[args->input_format] : NULL;
@@ -80,6 +81,10 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
     run r = {.style = style, .quiet = args->quiet};
     progress_init(&r.progress, choose_progress(args, telling->prints), args->options.lanes, style);
     weir_status status = run_job(&r, job, &err);
+    weir_job_stats begun;
+    weir_job_stats_get(job, &begun);
+    if (begun.phase == WEIR_JOB_READY) /* nothing has run that could be told of */
+        return command_fail(cmd, "%s", err.text);
     summary s = {.nouns = telling->nouns,
                  .signal = r.signal,
                  .halt_after = args->options.halt_after,
@@ -88,12 +93,14 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
                  .errors = args->options.errors,
                  .save = telling->save};
     summary_collect(&s, job);
+    if (s.stats.phase == WEIR_JOB_READY) /* it could not begin, so there is nothing to sum up */
+        return command_fail(cmd, "%s", err.text);
     int code = summary_exit_code(status, &s.stats, r.signal);
     if (s.stats.end == WEIR_JOB_END_CLOSED)
         return code;
     r.quiet = args->quiet && code == 0; /* but where the rows are must be known */
     run_notes(&r, job);
-    if (!r.quiet)
+    if (!r.quiet && s.stats.phase != WEIR_JOB_READY)
         summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
     if (status != WEIR_OK)
         command_fail(cmd, "%s", err.text);

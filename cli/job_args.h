@@ -26,6 +26,7 @@
 typedef struct job_args {
     weir_job_options options;
     int64_t retries;  /* as given: 0 is none */
+    int64_t breaker;  /* the same */
     int input_format; /* choices; the first is "auto" */
     int format;
     int progress;
@@ -77,7 +78,7 @@ extern const char *const job_progress_choices[];
 #define JOB_OPTIONS_PACE                                                                           \
     JOB_OPTIONS_BOUNDS,                                                                            \
     {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.lanes), .min = 1,           \
-     .max = 256, .help = "threads that do the work (default: processors)"},                        \
+     .max = 256, .rare = true, .help = "threads that do the work (default: processors)"},                        \
     JOB_OPTIONS_HALT
 
 #define JOB_OPTIONS_BOUNDS                                                                         \

@@ -35,7 +35,10 @@ static void say_finishing(run *r, const weir_job_stats *stats, int number)
 
 static void take_signals(run *r, weir_job *job, const weir_job_stats *stats, int *taken)
 {
-    for (int number; (number = signals_next()); ++*taken) {
+    for (int number; (number = signals_next());) {
+        /* A terminal that goes says so more than once: to its session and its foreground group. */
+        if (number == SIGHUP && r->signal == SIGHUP)
+            continue;
         if (*taken == 0)
             r->signal = number;
         if (*taken == 0 && !r->stop_at_once) {
@@ -48,6 +51,7 @@ static void take_signals(run *r, weir_job *job, const weir_job_stats *stats, int
             signals_release();
             raise(number);
         }
+        ++*taken;
     }
 }
 
@@ -58,6 +62,8 @@ weir_status run_job(run *r, weir_job *job, weir_error *err)
     weir_job_stats stats;
     signals_take();
     weir_status status = weir_job_start(job, err);
+    if (status != WEIR_OK) /* what had begun by then comes to its end */
+        weir_job_wait(job, -1, NULL);
     while (status == WEIR_OK) {
         status = weir_job_wait(job, LOOK_UP_EVERY, err);
         if (status != WEIR_TIMEDOUT || done)
@@ -71,6 +77,8 @@ weir_status run_job(run *r, weir_job *job, weir_error *err)
     }
     progress_clear(&r->progress);
     run_notes(r, job);
+    while (signals_next()) /* too late to stop anything */
+        continue;
     signals_release();
     return status;
 }

@@ -21,7 +21,7 @@ typedef struct run {
 /*
  * Returns what weir_job_start or weir_job_wait say. While it runs, the first of SIGINT, SIGTERM and
  * SIGHUP lets the job finish what is in flight, the second cancels that too, the third ends the
- * process at once.
+ * process at once. SIGHUP counts once.
  */
 weir_status run_job(run *r, weir_job *job, weir_error *err);
 

@@ -116,6 +116,9 @@ links() {
 step format format
 step layers /usr/bin/python3 scripts/check-layers.py .
 step symbols scripts/check-symbols.sh . "$build/src/libweir.so" "$build/src/libweir.a"
+step security /usr/bin/python3 scripts/check-security.py .
+step hardening scripts/check-hardening.sh "$build" "$build/weir" "$build/src/libweir.so" \
+    "$build/src/libweir.a"
 step headers headers
 step scripts scripts
 step manuals manuals

@@ -62,9 +62,17 @@ typedef struct weir_fetch_options {
     const char *key;
     int insecure;
     int http1_only;
-    int follow;             /* redirects, up to max_redirects */
+    int follow;             /* redirects, up to max_redirects, without credentials elsewhere */
     int64_t max_redirects;  /* 10 */
     const char *user_agent; /* "weir/VERSION" */
+
+    /* what may be reached, at first and by redirects: hosts, domains (".example.com"), addresses
+     * and blocks of them ("10.0.0.0/8"), each with ":port" if need be, parted by commas */
+    const char *const *allow; /* nothing else; none: everything */
+    size_t allow_len;
+    const char *const *deny; /* none of these, whatever allow says */
+    size_t deny_len;
+    int no_private; /* no address that is not of the public Internet */
 } weir_fetch_options;
 
 #define WEIR_FETCH_OPTIONS_INIT WEIR_OPTIONS_INIT(weir_fetch_options)

@@ -71,6 +71,8 @@ typedef struct weir_job_options {
     const char *retry_on; /* what is worth one, as the kind has it; NULL: its default */
     int64_t retry_delay;  /* the first back-off's upper bound; 250 ms */
     int64_t retry_max_delay; /* 30 s */
+    int64_t breaker; /* how long an origin that is gone is waited for before what is queued for it
+                        fails unasked; 30 s; negative: its items fail one by one, as others do */
 } weir_job_options;
 
 typedef enum weir_job_phase {

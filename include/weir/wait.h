@@ -91,7 +91,9 @@ typedef struct weir_http_options {
     int64_t timeout;         /* ns; default 30 s; negative: none */
     int64_t connect_timeout; /* ns; default 10 s; negative: none */
     size_t max_body;         /* bytes of the answer's body after decoding; default 64 MiB */
-    int follow;              /* redirects to follow at most; 0: none */
+    int follow;              /* redirects to follow at most; 0: none. To another origin (scheme,
+                                host, port) none of this goes along but a GET, HEAD or OPTIONS; what
+                                is no such request ends with WEIR_DENIED there */
     int insecure;            /* do not verify the server's certificate */
     const char *cacert;      /* file of certificates to trust */
     const char *proxy;
@@ -109,7 +111,7 @@ typedef struct weir_http_response weir_http_response;
  * of other tasks too: each loop of fibers has its own, and all threads share theirs. At most 16
  * different settings of connect_timeout, follow, insecure, cacert and proxy keep connections at a
  * time. WEIR_RESOLVE, WEIR_CONNECT, WEIR_RESET, WEIR_TLS, WEIR_PROTOCOL, WEIR_TRUNCATED,
- * WEIR_TOOLARGE, WEIR_TIMEDOUT, WEIR_REDIRECT, WEIR_INVALID. options may be NULL.
+ * WEIR_TOOLARGE, WEIR_TIMEDOUT, WEIR_REDIRECT, WEIR_DENIED, WEIR_INVALID. options may be NULL.
  */
 weir_status weir_http_request(const char *url, const weir_http_options *options,
                               weir_http_response **out, weir_error *err);

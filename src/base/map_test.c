@@ -44,4 +44,17 @@ TEST(replaces_and_keeps_lengths_apart)
     wi_map_fini(&map);
 }
 
-TESTS(CASE(finds_what_was_put), CASE(replaces_and_keeps_lengths_apart))
+/* So that nobody can prepare keys that collide. */
+TEST(each_map_has_a_seed_of_its_own)
+{
+    wi_map a = WI_MAP_INIT, b = WI_MAP_INIT;
+    int one = 1;
+    EXPECT(wi_map_put(&a, "key", 3, &one));
+    EXPECT(wi_map_put(&b, "key", 3, &one));
+    EXPECT(a.seed != 0 && b.seed != 0 && a.seed != b.seed);
+    wi_map_fini(&a);
+    wi_map_fini(&b);
+}
+
+TESTS(CASE(finds_what_was_put), CASE(replaces_and_keeps_lengths_apart),
+      CASE(each_map_has_a_seed_of_its_own))

@@ -42,6 +42,8 @@
     X(slist_free_all)        \
     X(url)                   \
     X(url_set)               \
+    X(url_get)               \
+    X(free)                  \
     X(url_strerror)          \
     X(url_cleanup)
 

@@ -17,6 +17,7 @@
 
 #include "error.h"
 #include "loop.h"
+#include "reach.h"
 
 #define WI_HTTP_MAX_HEADERS ((size_t)256 << 10) /* bytes of all headers of one answer */
 
@@ -26,11 +27,12 @@ typedef struct wi_http_headers wi_http_headers;
 
 /* Strings are copied. NULL, 0: not set. */
 typedef struct wi_http_options {
+    const wi_reach *reach;   /* borrowed; NULL: every host may be reached */
     int64_t connect_timeout; /* ns */
     const char *user;        /* "name:password" */
     const char *bearer;
     const char *cookie;
-    const char *proxy;
+    const char *proxy; /* "": none, whatever the environment says */
     const char *cacert;
     const char *cert;
     const char *key;
@@ -50,6 +52,7 @@ typedef struct wi_http_request {
     size_t body_len;
     int64_t timeout; /* ns for the whole exchange without pauses; 0: none */
     bool once;       /* not to be sent twice: a kept connection that turns out dead is an error */
+    bool fresh;      /* on a new connection: the kept ones may be dead, though nobody said so */
 } wi_http_request;
 
 typedef struct wi_http_result {
@@ -76,6 +79,10 @@ typedef struct wi_http_events {
     void (*done)(void *arg, const wi_http_result *result);
 } wi_http_events;
 
+/* Does anything go through a proxy, this one or one of the environment? Then addresses are not
+ * seen, and a `reach` that goes by them cannot be kept. */
+bool wi_http_uses_proxy(const char *proxy);
+
 /* WEIR_INVALID where an option cannot be used (a certificate file that is not there). */
 weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_http_events *events,
                         wi_http **out, weir_error *err);
@@ -83,8 +90,11 @@ weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_
 /* No exchange may be left. NULL is fine. */
 void wi_http_free(wi_http *http);
 
-/* Begins; the exchange stays valid until done is called. WEIR_NOMEM, or WEIR_INVALID for a request
- * that cannot be made; done is not called then. */
+/*
+ * Begins; the exchange stays valid until done is called. WEIR_NOMEM, or WEIR_INVALID for a request
+ * that cannot be made; done is not called then. It ends with WEIR_DENIED where it, or a redirect,
+ * leads to what may not be reached (http_redirect.c has what else a redirect may not).
+ */
 weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *arg,
                           wi_http_exchange **out, weir_error *err);
 

@@ -32,20 +32,21 @@ const char *wi_http_version(void)
 
 /* ---- the beginning of an exchange ---- */
 
-static void set_credentials(const wi_curl *curl, CURL *easy, const wi_http_options *o)
+/* libcurl copies texts, and a request is not to be sent without one of them. */
+#define SET(option, value) \
+    exchange->lacking |=   \
+        exchange->http->curl->easy_setopt(exchange->easy, option, value) == CURLE_OUT_OF_MEMORY
+
+/* What proves who asks: for the origin that is asked, and none that it leads to. */
+static void set_credentials(wi_http_exchange *exchange, const wi_http_options *o)
 {
-    if (o->user) {
-        curl->easy_setopt(easy, CURLOPT_USERPWD, o->user);
-        curl->easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    }
-    if (o->bearer) {
-        curl->easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, o->bearer);
-        curl->easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-    }
-    if (o->netrc)
-        curl->easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-    if (o->cookie)
-        curl->easy_setopt(easy, CURLOPT_COOKIE, o->cookie);
+    SET(CURLOPT_USERPWD, o->user);
+    SET(CURLOPT_XOAUTH2_BEARER, o->bearer);
+    SET(CURLOPT_HTTPAUTH, (long)(o->bearer ? CURLAUTH_BEARER : CURLAUTH_BASIC));
+    SET(CURLOPT_NETRC, (long)(o->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
+    SET(CURLOPT_COOKIE, o->cookie);
+    SET(CURLOPT_SSLCERT, o->cert);
+    SET(CURLOPT_SSLKEY, o->key);
 }
 
 static bool proxy_in_environment(void)
@@ -58,56 +59,62 @@ static bool proxy_in_environment(void)
     return false;
 }
 
+bool wi_http_uses_proxy(const char *proxy)
+{
+    return proxy ? *proxy != '\0' : proxy_in_environment();
+}
+
 static long milliseconds(int64_t span)
 {
     return span > 0 ? (long)((span + WI_MILLISECOND - 1) / WI_MILLISECOND) : 0;
 }
 
-static void set_transport(const wi_curl *curl, CURL *easy, const wi_http_options *o)
+static void set_transport(wi_http_exchange *exchange, const wi_http_options *o)
 {
     if (o->proxy) {
-        curl->easy_setopt(easy, CURLOPT_PROXY, o->proxy);
-    } else if (!proxy_in_environment()) { /* or it is looked up there for every request */
-        curl->easy_setopt(easy, CURLOPT_PROXY, "");
-        curl->easy_setopt(easy, CURLOPT_NOPROXY, "*");
+        SET(CURLOPT_PROXY, o->proxy);
+    } else if (!exchange->http->proxied) { /* or it is looked up there for every request */
+        SET(CURLOPT_PROXY, "");
+        SET(CURLOPT_NOPROXY, "*");
     }
     if (o->cacert)
-        curl->easy_setopt(easy, CURLOPT_CAINFO, o->cacert);
-    if (o->cert)
-        curl->easy_setopt(easy, CURLOPT_SSLCERT, o->cert);
-    if (o->key)
-        curl->easy_setopt(easy, CURLOPT_SSLKEY, o->key);
+        SET(CURLOPT_CAINFO, o->cacert);
     if (o->insecure) {
-        curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (o->follow) {
-        curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-        curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)o->max_redirects);
-        curl->easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-        /* for where a redirect leads to; the first connection is timed by us, which costs less */
-        curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(o->connect_timeout));
+        SET(CURLOPT_SSL_VERIFYPEER, 0L);
+        SET(CURLOPT_SSL_VERIFYHOST, 0L);
     }
 }
 
 /* What is the same for every request of this handle's life. */
 static void set_for_life(wi_http *http, wi_http_exchange *exchange)
 {
-    const wi_curl *curl = http->curl;
-    CURL *easy = exchange->easy;
-    curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl->easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl->easy_setopt(easy, CURLOPT_SHARE, http->share);
-    curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* http_names.c asks anew */
-    curl->easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl->easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
-    curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L);
+    SET(CURLOPT_SHARE, http->share);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* http_names.c asks anew */
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wi_exchange_listen(exchange);
-    set_credentials(curl, easy, &http->options);
-    set_transport(curl, easy, &http->options);
+    set_credentials(exchange, &http->options);
+    set_transport(exchange, &http->options);
     exchange->plain_get = true;
+}
+
+/*
+ * A connection is timed by us, which costs less. But libcurl has to know how long there is where a
+ * name may have several addresses of which the first is dead, so that it goes on to the next in
+ * time.
+ */
+static void set_connect_timeout(wi_http *http, wi_http_exchange *exchange, const char *url)
+{
+    bool named = wi_http_names_has_name(url);
+    if (named == exchange->named)
+        return;
+    exchange->named = named;
+    http->curl->easy_setopt(exchange->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                            named ? milliseconds(http->options.connect_timeout) : 0L);
 }
 
 /* Multiplexing is for TLS, where the server says in the handshake whether it can. */
@@ -117,16 +124,15 @@ static void set_scheme(wi_http *http, wi_http_exchange *exchange, const char *ur
     if (https == exchange->https)
         return;
     exchange->https = https;
-    http->curl->easy_setopt(exchange->easy, CURLOPT_HTTP_VERSION,
-                            (long)(https ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    http->curl->easy_setopt(exchange->easy, CURLOPT_PIPEWAIT, https ? 1L : 0L);
+    SET(CURLOPT_HTTP_VERSION, (long)(https ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    SET(CURLOPT_PIPEWAIT, https ? 1L : 0L);
 }
 
 /*
  * Parsing a URL is a sixth of a small request's price, so a handle that is used for the same origin
- * again is given the new path only.
+ * again, *same then, is given the new path only.
  */
-static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url)
+static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *url, bool *same)
 {
     const wi_curl *curl = http->curl;
     const char *authority = strstr(url, "://");
@@ -136,6 +142,8 @@ static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *
     if (!plain || len != exchange->origin_len || memcmp(exchange->origin, url, len) != 0) {
         exchange->origin_len = plain && len <= WI_HTTP_MAX_ORIGIN ? len : 0;
         memcpy(exchange->origin, url, exchange->origin_len);
+        set_connect_timeout(http, exchange, url);
+        *same = false;
         return curl->url_set(exchange->parts, CURLUPART_URL, url, 0);
     }
     char path[2048];
@@ -149,31 +157,29 @@ static CURLUcode set_url(wi_http *http, wi_http_exchange *exchange, const char *
     return code == CURLUE_OK ? curl->url_set(exchange->parts, CURLUPART_QUERY, query, 0) : code;
 }
 
-static void set_method(wi_http *http, wi_http_exchange *exchange, const wi_http_request *request)
+static void set_method(wi_http_exchange *exchange, const wi_http_request *request)
 {
-    const wi_curl *curl = http->curl;
-    CURL *easy = exchange->easy;
     bool plain_get = !request->body && strcmp(request->method, "GET") == 0;
     if (plain_get && exchange->plain_get)
         return;
     exchange->plain_get = plain_get;
-    curl->easy_setopt(easy, CURLOPT_NOBODY, 0L);
-    curl->easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
+    SET(CURLOPT_NOBODY, 0L);
+    SET(CURLOPT_HTTPGET, 1L);
+    SET(CURLOPT_CUSTOMREQUEST, NULL);
     if (plain_get)
         return;
     if (strcmp(request->method, "HEAD") == 0) {
-        curl->easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        SET(CURLOPT_NOBODY, 1L);
         return;
     }
     bool post = strcmp(request->method, "POST") == 0;
     if (request->body || post) {
-        curl->easy_setopt(easy, CURLOPT_POST, 1L);
-        curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-        curl->easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+        SET(CURLOPT_POSTFIELDS, request->body ? request->body : "");
     }
     if (!post)
-        curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+        SET(CURLOPT_CUSTOMREQUEST, request->method);
 }
 
 void wi_exchange_free(wi_http_exchange *exchange)
@@ -197,6 +203,7 @@ static wi_http_exchange *exchange_get(wi_http *http)
         return NULL;
     exchange->http = http;
     wi_list_init(&exchange->node);
+    wi_list_init(&exchange->member);
     exchange->easy = http->curl->easy_init();
     exchange->parts = http->curl->url();
     if (!exchange->easy || !exchange->parts ||
@@ -205,7 +212,46 @@ static wi_http_exchange *exchange_get(wi_http *http)
         return NULL;
     }
     set_for_life(http, exchange);
+    if (exchange->lacking) {
+        wi_exchange_free(exchange);
+        return NULL;
+    }
     return exchange;
+}
+
+void wi_exchange_set_up(wi_http_exchange *exchange)
+{
+    wi_http *http = exchange->http;
+    const wi_http_redirect *redirect = &exchange->redirect;
+    const wi_http_headers *headers = exchange->request.headers;
+    SET(CURLOPT_CURLU, exchange->parts);
+    SET(CURLOPT_HTTPHEADER, redirect->filtered ? redirect->headers
+                            : headers          ? headers->list
+                                               : NULL);
+    if (redirect->hops)
+        set_connect_timeout(http, exchange, exchange->request.url);
+    set_scheme(http, exchange, exchange->request.url);
+    set_method(exchange, &exchange->request);
+    if (exchange->bare != redirect->foreign) {
+        static const wi_http_options none;
+        exchange->bare = redirect->foreign;
+        set_credentials(exchange, exchange->bare ? &none : &http->options);
+    }
+    exchange->sent = false;
+    exchange->resume = false;
+    exchange->aborted = false;
+    exchange->opened = false;
+    exchange->denied = false;
+    exchange->paused_at = 0;
+    exchange->header_bytes = 0;
+    exchange->socket_errno = 0;
+    exchange->in_headers = false;
+    exchange->ends_with = WEIR_OK;
+    exchange->text[0] = '\0';
+    int64_t limit = http->options.connect_timeout;
+    exchange->connect_at = limit > 0 ? wi_loop_now(http->loop) + limit : WI_FOREVER;
+    exchange->knock_at = exchange->recall_at = WI_FOREVER;
+    exchange->recall = exchange->recalled = false;
 }
 
 weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *arg,
@@ -214,41 +260,35 @@ weir_status wi_http_start(wi_http *http, const wi_http_request *request, void *a
     wi_http_exchange *exchange = exchange_get(http);
     if (!exchange)
         return wi_fail_nomem(err);
-    CURL *easy = exchange->easy;
-    CURLUcode code = set_url(http, exchange, request->url);
-    if (code != CURLUE_OK) {
+    bool same_origin = true;
+    CURLUcode code = set_url(http, exchange, request->url, &same_origin);
+    if (code != CURLUE_OK && code != CURLUE_OUT_OF_MEMORY) {
         exchange->origin_len = 0;
         wi_list_prepend(&http->idle, &exchange->node);
         /* It is not repeated: it may hold a password. */
         return wi_fail(err, WEIR_INVALID, "the URL cannot be used: %s",
                        http->curl->url_strerror(code));
     }
-    http->curl->easy_setopt(easy, CURLOPT_CURLU, exchange->parts);
-    http->curl->easy_setopt(easy, CURLOPT_HTTPHEADER,
-                            request->headers ? request->headers->list : NULL);
-    set_scheme(http, exchange, request->url);
-    set_method(http, exchange, request);
     exchange->arg = arg;
-    exchange->url = request->url;
-    exchange->once = request->once;
-    exchange->sent = false;
-    exchange->resume = false;
-    exchange->aborted = false;
-    exchange->paused_at = 0;
-    exchange->header_bytes = 0;
+    exchange->request = *request;
     exchange->http_status = 0;
-    exchange->socket_errno = 0;
-    exchange->in_headers = false;
-    exchange->ends_with = WEIR_OK;
-    exchange->text[0] = '\0';
     exchange->started = 0;
     int64_t now = wi_loop_now(http->loop);
     exchange->timeout_at = request->timeout > 0 ? now + request->timeout : 0;
-    exchange->connect_at =
-        http->options.connect_timeout > 0 ? now + http->options.connect_timeout : WI_FOREVER;
-    wi_exchange_arm(exchange);
+    wi_exchange_set_up(exchange);
+    if (code == CURLUE_OUT_OF_MEMORY || exchange->lacking) {
+        wi_exchange_free(exchange); /* what else is set on it nobody knows */
+        return wi_fail_nomem(err);
+    }
     *out = exchange;
     wi_exchange_enter_later(exchange);
+    if (!same_origin && !wi_reach_check_host(exchange)) {
+        exchange->origin_len = 0; /* nor is it taken for known to be good the next time */
+        wi_exchange_end_early(exchange, WEIR_DENIED);
+        wi_reach_say(exchange);
+        return WEIR_OK;
+    }
+    wi_exchange_arm(exchange);
     return WEIR_OK;
 }
 
@@ -305,6 +345,7 @@ weir_status wi_http_new(wi_loop *loop, const wi_http_options *options, const wi_
     wi_list_init(&http->attention);
     wi_defer_init(&http->attend, wi_exchange_on_attend);
     wi_http_names_init(&http->names);
+    http->proxied = wi_http_uses_proxy(options->proxy);
     http->share = curl->share_init();
     if (copy_options(&http->options, options) != WEIR_OK || !http->share) {
         wi_http_free(http);

@@ -32,13 +32,16 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
             wi_text_parse_i64(space + 1, 3, &status);
         exchange->http_status = (int)status;
         exchange->in_headers = true;
+        wi_redirect_void(&exchange->redirect);
         if (exchange->content.coded)
             wi_content_drop(&exchange->content);
         events->begin(exchange->arg, exchange->http_status);
         return size * n;
     }
-    if (len == 0)
+    if (len == 0) {
         exchange->in_headers = false;
+        wi_redirect_headers_end(exchange);
+    }
     const char *colon = memchr(line, ':', len);
     if (!colon)
         return size * n;
@@ -51,6 +54,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     if (exchange->in_headers &&
         wi_text_equal_nocase(line, (size_t)(colon - line), "content-encoding"))
         wi_content_add(&exchange->content, value, (size_t)(end - value));
+    if (!wi_redirect_header(exchange, line, (size_t)(colon - line), value, (size_t)(end - value))) {
+        exchange->ends_with = WEIR_NOMEM;
+        return 0;
+    }
     events->header(exchange->arg, line, (size_t)(colon - line), value, (size_t)(end - value));
     return size * n;
 }
@@ -58,6 +65,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     wi_http_exchange *exchange = arg;
+    if (exchange->redirect.leads)
+        return wi_redirect_body(exchange, size * n) ? size * n : 0;
     wi_http_taken taken = exchange->content.coded
                               ? wi_content_body(exchange, bytes, size * n)
                               : exchange->http->events.body(exchange->arg, bytes, size * n);
@@ -81,18 +90,16 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
  */
 static int before_request(void *arg, char *peer, char *local, int peer_port, int local_port)
 {
-    (void)peer, (void)local, (void)peer_port, (void)local_port;
+    (void)local, (void)peer_port, (void)local_port;
     wi_http_exchange *exchange = arg;
-    long redirects = 0;
-    exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-    bool again = exchange->sent && redirects <= exchange->redirects_sent;
-    exchange->worn = exchange->worn || again;
-    if (again && exchange->once) {
+    exchange->worn = exchange->worn || exchange->sent;
+    if (exchange->sent && exchange->request.once) {
         exchange->ends_with = WEIR_RESET;
         return CURL_PREREQFUNC_ABORT;
     }
+    if (exchange->resolve && !exchange->sent && !exchange->http->proxied)
+        wi_http_names_remember(&exchange->http->names, exchange->request.url, peer);
     exchange->sent = true;
-    exchange->redirects_sent = redirects;
     return CURL_PREREQFUNC_OK;
 }
 
@@ -144,8 +151,6 @@ static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
         return WEIR_TRUNCATED;
-    case CURLE_TOO_MANY_REDIRECTS:
-        return WEIR_REDIRECT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -184,16 +189,23 @@ void wi_exchange_name_answered(wi_http_exchange *exchange, bool known)
     wi_defer_set(http->loop, &http->attend);
 }
 
+/* What libcurl is told of names before it begins: "-HOST:PORT" forgets one. */
+static void set_resolve(wi_http_exchange *exchange, const char *entry)
+{
+    const wi_curl *curl = exchange->http->curl;
+    if (exchange->resolve) {
+        curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, NULL);
+        curl->slist_free_all(exchange->resolve);
+    }
+    exchange->resolve = entry ? curl->slist_append(NULL, entry) : NULL;
+    if (exchange->resolve)
+        curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, exchange->resolve);
+}
+
 static void release(wi_http_exchange *exchange)
 {
-    if (exchange->content.coded)
-        wi_content_drop(&exchange->content);
+    wi_redirect_drop(exchange);
     exchange->state = EXCHANGE_IDLE;
-    if (exchange->forget_name) {
-        exchange->http->curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, NULL);
-        exchange->http->curl->slist_free_all(exchange->forget_name);
-        exchange->forget_name = NULL;
-    }
     wi_list_remove(&exchange->node);
     if (exchange->worn)
         wi_exchange_free(exchange);
@@ -201,17 +213,31 @@ static void release(wi_http_exchange *exchange)
         wi_list_prepend(&exchange->http->idle, &exchange->node);
 }
 
-static void finish(wi_http_exchange *exchange, weir_status status)
+static void leave_shard(wi_http_exchange *exchange)
+{
+    if (!exchange->shard)
+        return;
+    exchange->http->curl->multi_remove_handle(exchange->shard->multi, exchange->easy);
+    exchange->worn |= exchange->shard->broken;
+    wi_shard_left(exchange->shard, exchange);
+    exchange->shard = NULL;
+}
+
+void wi_exchange_leave(wi_http_exchange *exchange)
+{
+    leave_shard(exchange);
+    wi_exchange_name_answered(exchange, false);
+    set_resolve(exchange, NULL);
+    if (exchange->content.coded)
+        wi_content_drop(&exchange->content);
+}
+
+void wi_exchange_finish(wi_http_exchange *exchange, weir_status status)
 {
     wi_http *http = exchange->http;
-    if (exchange->shard) {
-        http->curl->multi_remove_handle(exchange->shard->multi, exchange->easy);
-        wi_shard_left(exchange->shard);
-        exchange->shard = NULL;
-    }
     if (exchange->asks && status == WEIR_RESOLVE)
         fail_waiting(exchange);
-    wi_exchange_name_answered(exchange, false);
+    wi_exchange_leave(exchange);
     int64_t now = wi_loop_clock(http->loop); /* much may have happened in this turn */
     int64_t paused = exchange->paused_at ? now - exchange->paused_at : 0;
     char text[CURL_ERROR_SIZE + 64];
@@ -219,7 +245,7 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     wi_http_result result = {
         .status = status,
         .http_status = exchange->http_status,
-        .sent = exchange->sent,
+        .sent = exchange->sent || exchange->redirect.hops > 0,
         .duration = exchange->started ? now - exchange->started - paused : 0,
         .text = status == WEIR_OK ? "" : text,
     };
@@ -228,10 +254,70 @@ static void finish(wi_http_exchange *exchange, weir_status status)
     http->events.done(arg, &result);
 }
 
+static void say_no_connection(wi_http_exchange *exchange)
+{
+    snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
+             (double)exchange->http->options.connect_timeout / WI_SECOND);
+}
+
+/* libcurl says where to, and after how many milliseconds, but not whether it was refused, or
+ * whether there is no way there: "Failed to connect to HOST port N after N ms: ...". */
+static void say_why_not_connected(wi_http_exchange *exchange)
+{
+    long error = 0;
+    exchange->http->curl->easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &error);
+    char *after = strstr(exchange->text, " after ");
+    const char *why = error ? strerrordesc_np((int)error) : NULL;
+    if (after && why)
+        snprintf(after, sizeof exchange->text - (size_t)(after - exchange->text), ": %s", why);
+}
+
+static void attend_later(wi_http_exchange *exchange)
+{
+    wi_list_remove(&exchange->node);
+    wi_list_append(&exchange->http->attention, &exchange->node);
+    wi_defer_set(exchange->http->loop, &exchange->http->attend);
+}
+
+void wi_exchange_enter_later(wi_http_exchange *exchange)
+{
+    exchange->state = EXCHANGE_WAITING;
+    attend_later(exchange);
+}
+
+/*
+ * Names that cannot be looked up for a while are no reason to stop asking a server that is there:
+ * the exchange begins anew with the address that served until now. False: there is none, or it did.
+ */
+static bool recall_address(wi_http_exchange *exchange)
+{
+    char host_port[300], entry[350];
+    wi_http *http = exchange->http;
+    const char *address = wi_http_names_remembered(&http->names, exchange->request.url);
+    exchange->recall = false;
+    if (!exchange->asks || exchange->recalled || !address ||
+        !wi_http_names_host_port(exchange->request.url, host_port, sizeof host_port))
+        return false;
+    leave_shard(exchange);
+    snprintf(entry, sizeof entry, "%s:%s", host_port, address);
+    set_resolve(exchange, entry);
+    exchange->recalled = true;
+    exchange->recall_at = WI_FOREVER;
+    exchange->text[0] = '\0';
+    wi_exchange_enter_later(exchange);
+    return true;
+}
+
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
 {
     if (exchange->state != EXCHANGE_ACTIVE)
         return; /* its end was decided before */
+    if (code == CURLE_COULDNT_RESOLVE_HOST && recall_address(exchange))
+        return;
+    if (exchange->redirect.leads) { /* however its body ended */
+        wi_redirect_follow(exchange);
+        return;
+    }
     wi_http_content *content = &exchange->content;
     weir_status status = status_of(exchange, code);
     bool undecoded = status == WEIR_OK
@@ -239,15 +325,23 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
                          : exchange->aborted && !exchange->in_headers && content->fault != WEIR_OK;
     if (exchange->ends_with != WEIR_OK) {
         status = exchange->ends_with;
-        snprintf(exchange->text, sizeof exchange->text,
-                 "the connection was closed before an answer came");
+        snprintf(exchange->text, sizeof exchange->text, "%s",
+                 status == WEIR_RESET ? "the connection was closed before an answer came"
+                                      : weir_status_text(status));
     } else if (undecoded) {
         status = content->fault;
         snprintf(exchange->text, sizeof exchange->text, "%s", content->why);
+    } else if (exchange->denied && !exchange->opened) {
+        status = WEIR_DENIED;
+        wi_reach_say(exchange);
     } else if (exchange->socket_errno && code == CURLE_COULDNT_CONNECT) {
         status = exchange->socket_errno == ENOMEM ? WEIR_NOMEM : status;
         snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
                  strerrordesc_np(exchange->socket_errno));
+    } else if (code == CURLE_COULDNT_CONNECT) {
+        say_why_not_connected(exchange);
+    } else if (code == CURLE_OPERATION_TIMEDOUT && !exchange->sent) {
+        say_no_connection(exchange);
     } else if (exchange->aborted) {
         status = WEIR_TOOLARGE;
         exchange->text[0] = '\0'; /* libcurl only knows that it could not write */
@@ -266,23 +360,10 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));
     }
-    finish(exchange, status);
+    wi_exchange_finish(exchange, status);
 }
 
-static void attend_later(wi_http_exchange *exchange)
-{
-    wi_list_remove(&exchange->node);
-    wi_list_append(&exchange->http->attention, &exchange->node);
-    wi_defer_set(exchange->http->loop, &exchange->http->attend);
-}
-
-void wi_exchange_enter_later(wi_http_exchange *exchange)
-{
-    exchange->state = EXCHANGE_WAITING;
-    attend_later(exchange);
-}
-
-static void end_early(wi_http_exchange *exchange, weir_status status)
+void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status)
 {
     if (exchange->state != EXCHANGE_ACTIVE && exchange->state != EXCHANGE_WAITING)
         return;
@@ -294,7 +375,7 @@ static void end_early(wi_http_exchange *exchange, weir_status status)
 
 void wi_http_cancel(wi_http_exchange *exchange)
 {
-    end_early(exchange, WEIR_CANCELLED);
+    wi_exchange_end_early(exchange, WEIR_CANCELLED);
 }
 
 /* When the exchange ends for taking too long, as far as is known now. */
@@ -311,9 +392,40 @@ static int64_t deadline_of(const wi_http_exchange *exchange)
 void wi_exchange_arm(wi_http_exchange *exchange)
 {
     int64_t at = deadline_of(exchange);
+    if (!exchange->sent && exchange->knock_at < at)
+        at = exchange->knock_at;
+    if (exchange->asks && exchange->recall_at < at)
+        at = exchange->recall_at;
     if (at != WI_FOREVER &&
         (!wi_timer_is_set(&exchange->timeout) || exchange->timeout.node.key > at))
         wi_timer_set(&exchange->timeout, at);
+}
+
+/*
+ * libcurl gives the first of a name's addresses half of the time there is to connect, and so on.
+ * Its own timer for that may come a moment too early to count, and is not set again; nor does it
+ * come back to begin with the next one (7.88.1). So as long as there is no connection it is made to
+ * look now and then, which is what the end of a pause does.
+ */
+enum { KNOCKS = 16 };
+
+void wi_exchange_connects(wi_http_exchange *exchange)
+{
+    int64_t limit = exchange->http->options.connect_timeout;
+    if (!exchange->named || limit <= 0)
+        return;
+    exchange->knock_at = wi_loop_now(exchange->http->loop) + limit / KNOCKS + WI_MILLISECOND;
+    wi_exchange_arm(exchange);
+}
+
+static void knock(wi_http_exchange *exchange, int64_t now)
+{
+    if (exchange->sent || exchange->knock_at > now || exchange->state != EXCHANGE_ACTIVE)
+        return;
+    exchange->knock_at = now + exchange->http->options.connect_timeout / KNOCKS + WI_MILLISECOND;
+    const wi_curl *curl = exchange->http->curl;
+    curl->easy_pause(exchange->easy, CURLPAUSE_SEND);
+    curl->easy_pause(exchange->easy, CURLPAUSE_CONT);
 }
 
 void wi_exchange_on_timeout(wi_timer *timer)
@@ -323,13 +435,18 @@ void wi_exchange_on_timeout(wi_timer *timer)
         return;
     int64_t at = deadline_of(exchange);
     if (at > wi_loop_now(timer->loop)) {
+        if (exchange->asks && exchange->recall_at <= wi_loop_now(timer->loop)) {
+            exchange->recall = true;
+            attend_later(exchange);
+            return;
+        }
+        knock(exchange, wi_loop_now(timer->loop));
         wi_exchange_arm(exchange);
         return;
     }
-    end_early(exchange, WEIR_TIMEDOUT);
+    wi_exchange_end_early(exchange, WEIR_TIMEDOUT);
     if (at == exchange->connect_at)
-        snprintf(exchange->text, sizeof exchange->text, "no connection within %g s",
-                 (double)exchange->http->options.connect_timeout / WI_SECOND);
+        say_no_connection(exchange);
 }
 
 void wi_http_resume(wi_http_exchange *exchange)
@@ -364,13 +481,15 @@ static void resume_now(wi_http_exchange *exchange)
 /* The one who asks for a name makes libcurl forget what it knew of it. */
 static void ask_name(wi_http_exchange *exchange, wi_http_name *name)
 {
-    const wi_curl *curl = exchange->http->curl;
     char entry[300] = "-";
+    int64_t limit = exchange->http->options.connect_timeout;
     exchange->asks = name;
-    if (wi_http_names_host_port(exchange->url, entry + 1, sizeof entry - 1))
-        exchange->forget_name = curl->slist_append(NULL, entry);
-    if (exchange->forget_name)
-        curl->easy_setopt(exchange->easy, CURLOPT_RESOLVE, exchange->forget_name);
+    if (wi_http_names_host_port(exchange->request.url, entry + 1, sizeof entry - 1))
+        set_resolve(exchange, entry);
+    if (limit > 0 && name->address[0]) {
+        exchange->recall_at = wi_loop_now(exchange->http->loop) + limit / 2;
+        wi_exchange_arm(exchange);
+    }
 }
 
 /* Into libcurl, or into the queue for a name. */
@@ -381,25 +500,32 @@ static void enter(wi_http_exchange *exchange)
     wi_http *http = exchange->http;
     const wi_curl *curl = http->curl;
     wi_http_name *name = NULL;
-    wi_http_name_turn turn =
-        wi_http_names_enter(&http->names, exchange->url, wi_loop_now(http->loop), &name);
+    wi_http_name_turn turn = WI_HTTP_NAME_ASK;
+    if (!exchange->recalled)
+        turn = wi_http_names_enter(&http->names, exchange->request.url, wi_loop_now(http->loop),
+                                   &name);
     if (turn == WI_HTTP_NAME_WAIT) {
         exchange->state = EXCHANGE_WAITING;
         wi_list_append(&name->waiting, &exchange->node);
         return;
     }
-    curl->easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT, turn == WI_HTTP_NAME_ASK ? 1L : 0L);
-    if (turn == WI_HTTP_NAME_ASK)
+    curl->easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT,
+                      turn == WI_HTTP_NAME_ASK || exchange->request.fresh ? 1L : 0L);
+    if (name)
         ask_name(exchange, name);
     exchange->state = EXCHANGE_ACTIVE;
     wi_shard *s = wi_shard_with_room(http);
-    if (!s || curl->multi_add_handle(s->multi, exchange->easy) != CURLM_OK) {
-        end_early(exchange, WEIR_NOMEM);
+    CURLMcode code = s ? curl->multi_add_handle(s->multi, exchange->easy) : CURLM_OUT_OF_MEMORY;
+    if (s)
+        wi_shard_check(s, code);
+    if (code != CURLM_OK) {
+        wi_exchange_end_early(exchange, WEIR_NOMEM);
         return;
     }
     exchange->shard = s;
-    wi_shard_entered(s);
+    wi_shard_entered(s, exchange);
 }
+
 void wi_exchange_on_attend(wi_defer *defer)
 {
     wi_http *http = wi_container_of(defer, wi_http, attend);
@@ -410,9 +536,11 @@ void wi_exchange_on_attend(wi_defer *defer)
     while ((node = wi_list_shift(&now))) {
         wi_http_exchange *exchange = wi_container_of(node, wi_http_exchange, node);
         if (exchange->state == EXCHANGE_ENDING)
-            finish(exchange, exchange->ends_with);
+            wi_exchange_finish(exchange, exchange->ends_with);
         else if (exchange->state == EXCHANGE_WAITING)
             enter(exchange);
+        else if (exchange->recall && recall_address(exchange))
+            wi_exchange_arm(exchange);
         else if (exchange->resume)
             resume_now(exchange);
     }

@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "http_curl.h"
+#include "text.h"
 
 static bool append(const wi_curl *curl, wi_http_headers *headers, const char *line)
 {
@@ -64,6 +65,43 @@ wi_http_headers *wi_http_headers_add(wi_http_headers *headers, const char *line)
         return NULL;
     }
     return headers;
+}
+
+/* Is it one of these, in any case? The list ends with NULL. */
+static bool is_named(const char *line, const char *const *names)
+{
+    size_t len = strcspn(line, ":;");
+    for (; *names; names++)
+        if (wi_text_equal_nocase(line, len, *names))
+            return true;
+    return false;
+}
+
+bool wi_http_headers_filter(const wi_curl *curl, const struct curl_slist *list, bool foreign,
+                            bool bodiless, struct curl_slist **out)
+{
+    /* Which other ones hold a secret, nobody can tell by their names. */
+    static const char *const harmless[] = {"accept",          "accept-charset", "accept-encoding",
+                                           "accept-language", "cache-control",  "pragma",
+                                           "range",           "user-agent",     NULL};
+    static const char *const of_body[] = {
+        "content-type",     "content-length",    "content-encoding",
+        "content-language", "content-location",  "expect",
+        "digest",           "transfer-encoding", NULL};
+    struct curl_slist *left = NULL;
+    for (; list; list = list->next) {
+        if ((foreign && !is_named(list->data, harmless)) ||
+            (bodiless && is_named(list->data, of_body)))
+            continue;
+        struct curl_slist *longer = curl->slist_append(left, list->data);
+        if (!longer) {
+            curl->slist_free_all(left);
+            return false;
+        }
+        left = longer;
+    }
+    *out = left;
+    return true;
 }
 
 void wi_http_headers_free(wi_http_headers *headers)

@@ -72,6 +72,8 @@ wi_http_name_turn wi_http_names_enter(wi_http_names *names, const char *url, int
     }
     if (same && now < slot->fresh_until)
         return WI_HTTP_NAME_KNOWN;
+    if (!same)
+        slot->address[0] = '\0';
     slot->hash = hash;
     slot->asking = true;
     *name = slot;
@@ -82,6 +84,30 @@ void wi_http_names_answered(wi_http_name *name, bool known, int64_t now)
 {
     name->asking = false;
     name->fresh_until = known ? now + REFRESH : 0;
+}
+
+void wi_http_names_remember(wi_http_names *names, const char *url, const char *address)
+{
+    authority a = authority_of(url);
+    uint64_t hash = hash_of(&a);
+    wi_http_name *slot = &names->slots[hash % WI_HTTP_NAME_SLOTS];
+    size_t len = strlen(address);
+    if (slot->hash == hash && len < sizeof slot->address)
+        memcpy(slot->address, address, len + 1);
+}
+
+const char *wi_http_names_remembered(const wi_http_names *names, const char *url)
+{
+    authority a = authority_of(url);
+    uint64_t hash = hash_of(&a);
+    const wi_http_name *slot = &names->slots[hash % WI_HTTP_NAME_SLOTS];
+    return slot->hash == hash && slot->address[0] ? slot->address : NULL;
+}
+
+bool wi_http_names_has_name(const char *url)
+{
+    authority a = authority_of(url);
+    return !is_address(&a);
 }
 
 bool wi_http_names_host_port(const char *url, char *dst, size_t size)

@@ -38,6 +38,23 @@ TEST(what_was_not_found_is_asked_for_again)
     EXPECT_INT(enter("http://nowhere.example/", 6, &name), WI_HTTP_NAME_ASK);
 }
 
+TEST(the_address_that_served_is_remembered)
+{
+    const char *url = "http://example.org/a";
+    wi_http_name *name = NULL;
+    wi_http_names_init(&names);
+    EXPECT(!wi_http_names_remembered(&names, url));
+    wi_http_names_remember(&names, url, "192.0.2.1"); /* nobody asked for it */
+    EXPECT(!wi_http_names_remembered(&names, url));
+    EXPECT_INT(enter(url, 5, &name), WI_HTTP_NAME_ASK);
+    wi_http_names_answered(name, true, 6);
+    wi_http_names_remember(&names, url, "192.0.2.1");
+    EXPECT_INT(enter(url, 6 + 60 * WI_SECOND, &name), WI_HTTP_NAME_ASK);
+    wi_http_names_answered(name, false, 7 + 60 * WI_SECOND);
+    EXPECT_STR(wi_http_names_remembered(&names, "https://u@example.org:81/"), "192.0.2.1");
+    EXPECT(!wi_http_names_remembered(&names, "http://example.com/"));
+}
+
 TEST(addresses_are_known)
 {
     static const char *const urls[] = {
@@ -55,6 +72,9 @@ TEST(addresses_are_known)
     wi_http_names_init(&names);
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
         EXPECT_INT(enter(urls[i], 0, &name), WI_HTTP_NAME_KNOWN);
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
+        EXPECT(!wi_http_names_has_name(urls[i]));
+    EXPECT(wi_http_names_has_name("http://a:1@example.org:80/1.2.3.4"));
 }
 
 /* Many more names than slots: each asks, or goes on by itself; none waits for another name. */
@@ -94,5 +114,5 @@ TEST(host_and_port)
 }
 
 TESTS(CASE(one_asks_and_the_others_wait), CASE(what_was_not_found_is_asked_for_again),
-      CASE(addresses_are_known), CASE(names_that_share_a_slot_do_not_wait_for_each_other),
-      CASE(host_and_port))
+      CASE(the_address_that_served_is_remembered), CASE(addresses_are_known),
+      CASE(names_that_share_a_slot_do_not_wait_for_each_other), CASE(host_and_port))

@@ -3,6 +3,8 @@
  * descriptor's number from its opening to its close, so that no watch outlives its descriptor.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +28,10 @@ static void on_socket_ready(wi_watch *watch, uint32_t events)
                (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
     int running;
-    s->http->curl->multi_socket_action(s->multi, watch->fd, mask, &running);
+    if (s->broken) /* what is left of its sockets closes when its transfers are taken out */
+        wi_watch_want(watch, 0);
+    else
+        wi_shard_check(s, s->http->curl->multi_socket_action(s->multi, watch->fd, mask, &running));
     wi_defer_set(s->http->loop, &s->drain);
 }
 
@@ -74,12 +79,36 @@ static wi_http_socket *socket_add(wi_http *http, curl_socket_t fd)
     return sock;
 }
 
+/*
+ * A host that has vanished says nothing, and who waits for its answer without a limit would wait
+ * forever. So the kernel asks after half a minute of silence, and gives up a minute later: an
+ * outage may last for that long. A socket that cannot be set so works all the same.
+ */
+static void keep_alive(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } settings[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 6},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        setsockopt(fd, settings[i].level, settings[i].name, &settings[i].value, sizeof(int));
+}
+
 curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
     wi_http_exchange *exchange = arg;
     wi_http *http = exchange->http;
     wi_exchange_name_answered(exchange, true);
+    if (!wi_reach_check_address(exchange, address)) {
+        exchange->denied = true;
+        return CURL_SOCKET_BAD;
+    }
+    exchange->opened = true;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0) {
         exchange->socket_errno = errno;
@@ -92,6 +121,8 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
         return CURL_SOCKET_BAD;
     }
     sock->ours = true;
+    keep_alive(fd);
+    wi_exchange_connects(exchange);
     return fd;
 }
 
@@ -140,7 +171,10 @@ static int want_timer(CURLM *multi, long timeout_ms, void *arg)
 static void run_timeouts(wi_shard *s)
 {
     int running;
-    s->http->curl->multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (s->broken)
+        return;
+    wi_shard_check(s,
+                   s->http->curl->multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running));
     wi_defer_set(s->http->loop, &s->drain);
 }
 
@@ -160,7 +194,7 @@ static void on_shard_drain(wi_defer *defer)
     const wi_curl *curl = s->http->curl;
     CURLMsg *message;
     int left;
-    while ((message = curl->multi_info_read(s->multi, &left))) {
+    while (!s->broken && (message = curl->multi_info_read(s->multi, &left))) {
         wi_http_exchange *exchange = NULL;
         CURLcode code = message->data.result;
         curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
@@ -189,6 +223,7 @@ static wi_shard *shard_new(wi_http *http)
     s->http = http;
     wi_list_init(&s->all);
     wi_list_init(&s->open);
+    wi_list_init(&s->members);
     wi_defer_init(&s->kick, on_shard_kick);
     wi_defer_init(&s->drain, on_shard_drain);
     s->multi = curl->multi_init();
@@ -214,16 +249,35 @@ wi_shard *wi_shard_with_room(wi_http *http)
     return wi_container_of(http->open.next, wi_shard, open);
 }
 
-void wi_shard_entered(wi_shard *s)
+void wi_shard_check(wi_shard *s, CURLMcode code)
 {
+    if (s->broken || (code != CURLM_OUT_OF_MEMORY && code != CURLM_INTERNAL_ERROR &&
+                      code != CURLM_ABORTED_BY_CALLBACK))
+        return;
+    s->broken = true;
+    wi_list_remove(&s->open);
+    wi_timer_clear(&s->timer);
+    for (wi_list *node = s->members.next; node != &s->members; node = node->next)
+        wi_exchange_end_early(wi_container_of(node, wi_http_exchange, member), WEIR_NOMEM);
+}
+
+void wi_shard_entered(wi_shard *s, wi_http_exchange *exchange)
+{
+    wi_list_append(&s->members, &exchange->member);
     if (++s->active == WI_SHARD_SIZE)
         wi_list_remove(&s->open);
 }
 
-void wi_shard_left(wi_shard *s)
+void wi_shard_left(wi_shard *s, wi_http_exchange *exchange)
 {
     s->active--;
+    wi_list_remove(&exchange->member);
     wi_list_remove(&s->open);
+    if (s->broken) {
+        if (!s->active)
+            wi_shard_free(s);
+        return;
+    }
     wi_list_prepend(&s->http->open, &s->open);
 }
 

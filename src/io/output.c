@@ -290,11 +290,9 @@ weir_status wi_output_keep(wi_output *output, char **kept, weir_error *err)
     }
     weir_status status = WEIR_OK;
     char *name = partial_name(output->path);
-    int sys_errno = name ? 0 : ENOMEM;
-    if (!sys_errno && ftruncate(output->fd, output->whole) != 0)
-        sys_errno = errno;
+    int sys_errno = ftruncate(output->fd, output->whole) == 0 ? 0 : errno;
     if (!sys_errno)
-        sys_errno = settle(output, name);
+        sys_errno = name ? settle(output, name) : ENOMEM;
     if (sys_errno) {
         status = fail_settle(output, name ? name : output->path, sys_errno, err);
         free(name);
@@ -314,20 +312,33 @@ void wi_output_discard(wi_output *output)
     free_output(output);
 }
 
-/* The folder's place and the name in it, for a path whose last part may not exist yet. */
+/* The folder's place and the name in it, for a path whose last part may not exist yet. NULL: see
+ * errno. */
 static char *place_of(const char *path)
 {
-    char *whole = realpath(path, NULL);
-    if (whole)
-        return whole;
+    char real[PATH_MAX];
+    char *place = NULL;
+    if (realpath(path, real)) {
+        place = strdup(real);
+        errno = ENOMEM;
+        return place;
+    }
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    char *real = folder ? realpath(folder, NULL) : NULL;
-    if (!real || asprintf(&whole, "%s/%s", real, slash ? slash + 1 : path) < 0)
-        whole = NULL;
+    const char *name = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(name - path)) : strdup(".");
+    if (folder && !realpath(folder, real)) {
+        free(folder);
+        return NULL;
+    }
+    size_t len = folder ? strlen(real) : 0;
+    if (folder && (place = malloc(len + strlen(name) + 2))) {
+        memcpy(place, real, len);
+        place[len] = '/';
+        memcpy(place + len + 1, name, strlen(name) + 1);
+    }
     free(folder);
-    free(real);
-    return whole;
+    errno = ENOMEM;
+    return place;
 }
 
 bool wi_output_is_same(const char *a, const char *b)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "copy.h"
 #include "folder.h"
 
 static wi_output *open_output(const char *path)
@@ -301,7 +302,178 @@ TEST(save_refuses_what_is_no_file_name)
     folder_end();
 }
 
-TESTS(CASE(commit_makes_the_file_appear),
+/* ---- files that can be continued ---- */
+
+static wi_output *continued(const char *place, int64_t length)
+{
+    weir_error err = {0};
+    wi_output *output = NULL;
+    if (!EXPECT(wi_output_continue(place, "out", length, &output, &err) == WEIR_OK))
+        printf("# %s\n", err.text);
+    return output;
+}
+
+static void expect_not_continued(const char *place, int64_t length, weir_status want,
+                                 const char *text)
+{
+    wi_output *output = NULL;
+    weir_error err = {0};
+    EXPECT_INT(wi_output_continue(place, "out", length, &output, &err), want);
+    EXPECT(!output);
+    if (!EXPECT(strstr(err.text, text) != NULL))
+        printf("# it is: %s\n", err.text);
+}
+
+TEST(a_file_is_continued_where_it_was)
+{
+    char bytes[16];
+    size_t len = 0;
+    REQUIRE(folder_begin());
+    const char *place = in_folder("out");
+    mode_t mask = umask(027);
+    put_file(in_folder("out.partial"), "of an earlier run", 17);
+    wi_output *output = continued(place, 0);
+    REQUIRE(output);
+    umask(mask);
+    EXPECT_INT(mode_of(in_folder("out.partial")), 0640);
+    EXPECT_INT(wi_output_write(output, "one\ntwo\n", 8, NULL), WEIR_OK);
+    EXPECT_INT(wi_output_sync(output, NULL), WEIR_OK);
+    EXPECT_INT(wi_output_length(output), 8);
+    wi_output_leave(output, 4);
+    expect_file(in_folder("out.partial"), "one\n");
+    put_file(in_folder("out.partial"), "one\nhalf of", 11);
+    output = continued(place, 4);
+    REQUIRE(output);
+    EXPECT_INT(wi_output_length(output), 4);
+    expect_file(in_folder("out.partial"), "one\n");
+    EXPECT_INT(wi_output_write(output, "2\n", 2, NULL), WEIR_OK);
+    EXPECT_INT(wi_output_read(output, 1, bytes, sizeof bytes, &len, NULL), WEIR_OK);
+    EXPECT_MEM(bytes, len, "ne\n2\n");
+    EXPECT_INT(wi_output_read(output, 6, bytes, sizeof bytes, &len, NULL), WEIR_OK);
+    EXPECT_INT(len, 0);
+    EXPECT_INT(wi_output_commit(output, NULL), WEIR_OK);
+    expect_file(place, "one\n2\n");
+    EXPECT_INT(count_files(), 1);
+
+    EXPECT(chmod(place, 0604) == 0);
+    output = continued(place, 0);
+    REQUIRE(output);
+    EXPECT_INT(mode_of(in_folder("out.partial")), 0604);
+    EXPECT_INT(wi_output_write(output, "new", 3, NULL), WEIR_OK);
+    expect_file(place, "one\n2\n");
+    wi_output_discard(output);
+    expect_file(place, "one\n2\n");
+    EXPECT_INT(count_files(), 1);
+    folder_end();
+}
+
+TEST(what_stands_in_for_a_file_is_not_continued)
+{
+    REQUIRE(folder_begin());
+    const char *place = in_folder("out");
+    expect_not_continued(place, 1, WEIR_NOTFOUND, "cannot go on with");
+    put_file(in_folder("out.partial"), "12", 2);
+    expect_not_continued(place, 3, WEIR_INVALID, "has 2 bytes, and 3 were there");
+    expect_file(in_folder("out.partial"), "12");
+    EXPECT(unlink(in_folder("out.partial")) == 0);
+    put_file(in_folder("precious"), "precious", 8);
+    EXPECT(symlink("precious", in_folder("out.partial")) == 0);
+    expect_not_continued(place, 3, WEIR_IO, "cannot go on with");
+    wi_output *output = continued(place, 0); /* takes its place */
+    REQUIRE(output);
+    EXPECT_INT(wi_output_write(output, "new", 3, NULL), WEIR_OK);
+    wi_output_leave(output, -1);
+    expect_file(in_folder("precious"), "precious");
+    expect_file(in_folder("out.partial"), "new");
+    EXPECT(unlink(in_folder("out.partial")) == 0 && mkfifo(in_folder("out.partial"), 0600) == 0);
+    expect_not_continued(place, 3, WEIR_INVALID, "no regular file");
+    EXPECT(unlink(in_folder("out.partial")) == 0 && mkdir(in_folder("out.partial"), 0700) == 0);
+    expect_not_continued(place, 0, WEIR_INVALID, "Is a directory");
+    expect_not_continued(in_folder("nowhere/out"), 0, WEIR_NOTFOUND, "No such file");
+    folder_end();
+}
+
+static void expect_place(const char *path, const char *want)
+{
+    char *place = NULL;
+    weir_error err = {0};
+    if (!EXPECT(wi_output_look(path, &place, &err) == WEIR_OK))
+        printf("# %s\n", err.text);
+    if (want)
+        EXPECT_STR(place, want);
+    else
+        EXPECT(!place);
+    free(place);
+}
+
+static void expect_no_place(const char *path, weir_status want, const char *text)
+{
+    char *place = NULL;
+    weir_error err = {0};
+    EXPECT_INT(wi_output_look(path, &place, &err), want);
+    EXPECT(!place && strstr(err.text, text));
+}
+
+TEST(looking_at_a_path_changes_nothing)
+{
+    REQUIRE(folder_begin());
+    expect_place(in_folder("new"), in_folder("new"));
+    EXPECT_INT(count_files(), 0);
+    EXPECT(mkdir(in_folder("there"), 0777) == 0);
+    put_file(in_folder("there/real"), "old", 3);
+    EXPECT(symlink("there/real", in_folder("link")) == 0);
+    EXPECT(symlink("there", in_folder("folder")) == 0);
+    expect_place(in_folder("link"), in_folder("there/real"));
+    expect_place(in_folder("folder/new"), in_folder("there/new"));
+    expect_place("-", NULL);
+    expect_place("/dev/null", NULL);
+    EXPECT(mkfifo(in_folder("fifo"), 0600) == 0);
+    expect_place(in_folder("fifo"), NULL);
+    expect_place("/new", "//new");
+    EXPECT(symlink("nowhere", in_folder("dangling")) == 0);
+    expect_no_place(in_folder("dangling"), WEIR_NOTFOUND, "a symbolic link to nothing");
+    expect_no_place(in_folder("nowhere/new"), WEIR_NOTFOUND, "No such file");
+    expect_no_place(in_folder("new/"), WEIR_NOTFOUND, "No such file");
+    expect_no_place(in_folder("there"), WEIR_INVALID, "it is a directory");
+    expect_no_place("", WEIR_NOTFOUND, "No such file");
+    folder_end();
+}
+
+/* ---- copies ---- */
+
+TEST(a_copy_has_what_was_not_left_out)
+{
+    int64_t length = 0;
+    wi_copy *copy = NULL;
+    REQUIRE(folder_begin());
+    put_file(in_folder("from"), "0123456789 and more", 19);
+    EXPECT(chmod(in_folder("from"), 0604) == 0);
+    put_file(in_folder("to"), "what was there", 14);
+    REQUIRE(wi_copy_begin(in_folder("from"), in_folder("to"), 10, &copy, NULL) == WEIR_OK);
+    EXPECT_INT(wi_copy_skip(copy, 0, 2, NULL), WEIR_OK);
+    EXPECT_INT(wi_copy_skip(copy, 2, 1, NULL), WEIR_OK);
+    EXPECT_INT(wi_copy_skip(copy, 5, 3, NULL), WEIR_OK);
+    EXPECT_INT(wi_copy_skip(copy, 7, 1, NULL), WEIR_INVALID); /* left out already */
+    EXPECT_INT(wi_copy_skip(copy, 9, 2, NULL), WEIR_INVALID);
+    EXPECT_INT(wi_copy_end(copy, &length, NULL), WEIR_OK);
+    wi_copy_free(copy);
+    EXPECT_INT(length, 4);
+    expect_file(in_folder("to"), "3489");
+    EXPECT_INT(mode_of(in_folder("to")), 0604);
+    REQUIRE(wi_copy_begin(in_folder("from"), in_folder("to"), 10, &copy, NULL) == WEIR_OK);
+    wi_copy_free(copy); /* not ended */
+    EXPECT(access(in_folder("to"), F_OK) != 0);
+    weir_error err = {0};
+    EXPECT_INT(wi_copy_begin(in_folder("from"), in_folder("to"), 20, &copy, &err), WEIR_INVALID);
+    EXPECT(strstr(err.text, "no longer what its journal says"));
+    EXPECT_INT(wi_copy_begin(in_folder("none"), in_folder("to"), 0, &copy, NULL), WEIR_NOTFOUND);
+    EXPECT_INT(count_files(), 1);
+    folder_end();
+}
+
+TESTS(CASE(a_file_is_continued_where_it_was), CASE(what_stands_in_for_a_file_is_not_continued),
+      CASE(looking_at_a_path_changes_nothing), CASE(a_copy_has_what_was_not_left_out),
+      CASE(commit_makes_the_file_appear),
       CASE(replacing_keeps_the_old_file_until_then_and_its_mode), CASE(a_symbolic_link_stays_one),
       CASE(keep_leaves_the_whole_writes_under_another_name),
       CASE(a_write_that_failed_half_way_is_cut_off), CASE(refuses_what_it_could_not_write),

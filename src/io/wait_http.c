@@ -250,8 +250,8 @@ static const char *type_of_body(const weir_http_options *o)
                 : "Content-Type: application/x-www-form-urlencoded";
 }
 
-/* As a header, credentials don't keep requests of different users from sharing connections; libcurl
- * does not send it to another host that a redirect leads to. */
+/* As a header, credentials don't keep requests of different users from sharing connections. No
+ * redirect takes it along to another origin. */
 static wi_http_headers *add_credentials(wi_http_headers *headers, const weir_http_options *o)
 {
     wi_buf line = WI_BUF_INIT;

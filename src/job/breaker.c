@@ -1,11 +1,12 @@
 /*
- * breaker.c: see breaker.h. Its invariant: while it is not closed, at most one request that began
- * since then is on its way.
+ * breaker.c: see breaker.h. Its invariant: while it is not closed, one request begins per interval,
+ * whether the one before has ended (it may hang until its time-out) or not.
  *
  * Twenty failures in a row are needed, or five if it had answered before and the connection itself
  * failed: a server that is restarted refuses everything for a while, and each refusal costs an item
- * one of its attempts. An origin that never answered is waited for only a third of the time: more
- * likely its name is wrong than that it is about to start.
+ * one of its attempts. An origin that never answered has three seconds before it is taken to be
+ * gone, in which a few items come to their own end as they would without all this, and is waited
+ * for only a third of the time: more likely its name is wrong than that it is about to start.
  */
 #include "breaker.h"
 
@@ -15,6 +16,7 @@
 #include "clock.h"
 #include "text.h"
 
+#define AT_LEAST (3 * WI_SECOND)
 #define FIRST_INTERVAL (250 * WI_MILLISECOND)
 #define LONGEST_WAITING (2 * WI_SECOND)
 #define LONGEST_OPEN (30 * WI_SECOND)
@@ -28,10 +30,10 @@ void wi_breaker_init(wi_breaker *b, int64_t patience)
 
 bool wi_breaker_may(wi_breaker *b, int64_t now, int64_t *again, bool *fail)
 {
-    if (b->state == WI_BREAKER_CLOSED || (!b->probing && now >= b->probe_at))
+    if (b->state == WI_BREAKER_CLOSED || now >= b->probe_at)
         return true;
     *fail = b->state == WI_BREAKER_OPEN;
-    *again = b->probing ? WI_FOREVER : b->probe_at;
+    *again = b->probe_at;
     return false;
 }
 
@@ -39,13 +41,16 @@ void wi_breaker_begin(wi_breaker *b, int64_t now)
 {
     if (b->state == WI_BREAKER_CLOSED)
         return;
-    b->probing = true;
-    b->probe_at = now;
+    int64_t longest = b->state == WI_BREAKER_OPEN ? LONGEST_OPEN : LONGEST_WAITING;
+    b->probe_at = now + b->interval;
+    b->interval = b->interval * 2 < longest ? b->interval * 2 : longest;
 }
 
-static bool is_gone(const wi_breaker *b)
+static bool is_gone(const wi_breaker *b, int64_t now)
 {
-    return b->failures >= IN_A_ROW || (b->ever && b->refusals >= REFUSED_IN_A_ROW);
+    if (!b->ever)
+        return b->failures >= IN_A_ROW && now - b->since >= AT_LEAST;
+    return b->failures >= IN_A_ROW || b->refusals >= REFUSED_IN_A_ROW;
 }
 
 static void note(wi_breaker *b, int64_t now, wi_signal signal, const char *why)
@@ -55,22 +60,17 @@ static void note(wi_breaker *b, int64_t now, wi_signal signal, const char *why)
         b->since_wall = time(NULL);
         b->refusals = 0;
     }
-    b->refusals += signal == WI_SIGNAL_GONE;
+    b->refusals += signal > WI_SIGNAL_SILENT;
     if (why)
         wi_text_printable(b->why, sizeof b->why, why, strlen(why));
 }
 
-/* The probe came back without an answer. */
-static bool wait_longer(wi_breaker *b, int64_t now)
+static bool lost_patience(wi_breaker *b, int64_t now)
 {
     int64_t patience = b->ever ? b->patience : b->patience / 3;
-    bool opens = b->state == WI_BREAKER_WAITING && now - b->since >= patience;
-    if (opens)
-        b->state = WI_BREAKER_OPEN;
-    int64_t longest = b->state == WI_BREAKER_OPEN ? LONGEST_OPEN : LONGEST_WAITING;
-    b->interval = b->interval * 2 < longest ? b->interval * 2 : longest;
-    b->probing = false;
-    b->probe_at = now + b->interval;
+    if (b->state != WI_BREAKER_WAITING || now - b->since < patience)
+        return false;
+    b->state = WI_BREAKER_OPEN;
     return true;
 }
 
@@ -79,12 +79,11 @@ static bool answered(wi_breaker *b)
     bool opens = b->state != WI_BREAKER_CLOSED;
     b->state = WI_BREAKER_CLOSED;
     b->ever = true;
-    b->probing = false;
     b->failures = 0;
     return opens;
 }
 
-bool wi_breaker_end(wi_breaker *b, int64_t now, int64_t began, wi_signal signal, const char *why)
+bool wi_breaker_end(wi_breaker *b, int64_t now, wi_signal signal, const char *why)
 {
     if (!b->patience)
         return false;
@@ -92,19 +91,13 @@ bool wi_breaker_end(wi_breaker *b, int64_t now, int64_t began, wi_signal signal,
         return answered(b);
     note(b, now, signal, why);
     if (b->state != WI_BREAKER_CLOSED)
-        return b->probing && began >= b->probe_at && wait_longer(b, now);
-    if (!is_gone(b))
+        return lost_patience(b, now);
+    if (!is_gone(b, now))
         return false;
     b->state = WI_BREAKER_WAITING;
     b->interval = FIRST_INTERVAL;
-    b->probing = false;
     b->probe_at = now + b->interval;
     return false;
-}
-
-void wi_breaker_pass(wi_breaker *b)
-{
-    b->probing = false;
 }
 
 int64_t wi_breaker_until(const wi_breaker *b)

@@ -3,10 +3,10 @@
  *
  * A circuit breaker (M. Nygard, "Release It!", 2007) with patience. So many failures in a row, not
  * one answer between them, and the origin is taken to be gone: nothing begins there but one request
- * now and then, to see whether it is back, at growing intervals; what is queued waits. After a while
- * of that the wait is over, and what is queued fails at once; the one request now and then goes on,
- * and the first answer, be it good or bad, ends all this. Pure logic: the caller brings the time and
- * a lock.
+ * now and then, to see whether it is back, at growing intervals; what is queued waits. After a
+ * while of that the wait is over, and what is queued fails at once; the one request now and then
+ * goes on, and the first answer, be it good or bad, ends all this. Pure logic: the caller brings
+ * the time and a lock.
  */
 #ifndef WI_BREAKER_H
 #define WI_BREAKER_H
@@ -28,7 +28,6 @@ typedef struct wi_breaker {
     int64_t patience; /* 0: there is no breaker */
     wi_breaker_state state;
     bool ever;        /* did it ever answer? */
-    bool probing;     /* a request is on its way, to see */
     int64_t failures; /* in a row */
     int64_t refusals; /* of them without any wait for an answer */
     int64_t since;    /* the first of them ended */
@@ -40,20 +39,15 @@ typedef struct wi_breaker {
 
 void wi_breaker_init(wi_breaker *breaker, int64_t patience);
 
-/* May one begin? False: *again is when to ask again (WI_FOREVER: when the probe has ended), or
- * *fail is set: what is queued is to fail. */
+/* May one begin? False: *again is when to ask again; or *fail is set: what is queued is to fail. */
 bool wi_breaker_may(wi_breaker *breaker, int64_t now, int64_t *again, bool *fail);
 
 /* One begins. */
 void wi_breaker_begin(wi_breaker *breaker, int64_t now);
 
-/* One ended that began at `began`; why: for SILENT and GONE, nullable. True: what queues there may
+/* One ended; why: for SILENT and GONE, nullable. True: what queues there may
  * go on, or is to fail. */
-bool wi_breaker_end(wi_breaker *breaker, int64_t now, int64_t began, wi_signal signal,
-                    const char *why);
-
-/* One ended that tells nothing. */
-void wi_breaker_pass(wi_breaker *breaker);
+bool wi_breaker_end(wi_breaker *breaker, int64_t now, wi_signal signal, const char *why);
 
 /* Is a failure no fault of the item's, which is to wait as if it had not begun? */
 static inline bool wi_breaker_excuses(const wi_breaker *breaker, wi_signal signal)

@@ -46,8 +46,11 @@ wi_cell_kind wi_content_kind(const char *bytes, size_t len, bool may_be_json, bo
 bool wi_content_classify(wi_buf *content, bool may_be_json, wi_cell_kind *kind)
 {
     bool has_newline;
-    *kind = wi_content_kind(content->data, content->len, may_be_json, &has_newline);
-    return !has_newline || minify(content);
+    wi_cell_kind found = wi_content_kind(content->data, content->len, may_be_json, &has_newline);
+    if (has_newline && !minify(content))
+        return false;
+    *kind = found;
+    return true;
 }
 
 void wi_content_put(wi_batch *batch, size_t column, size_t encoding, const wi_buf *content,
@@ -73,6 +76,9 @@ void wi_content_put_text(wi_batch *batch, size_t column, const char *text)
     }
     wi_buf clean = WI_BUF_INIT;
     wi_utf8_append_lossy(&clean, text, len);
-    wi_batch_put(batch, column, WI_STRING, clean.data ? clean.data : "", clean.len);
+    if (clean.failed)
+        wi_batch_lack(batch);
+    else
+        wi_batch_put(batch, column, WI_STRING, clean.data ? clean.data : "", clean.len);
     wi_buf_fini(&clean);
 }

@@ -19,7 +19,7 @@ wi_cell_kind wi_content_kind(const char *bytes, size_t len, bool may_be_json, bo
 
 /*
  * Says what the bytes are; may_be_json: if they are valid JSON they are taken for that, and
- * minified if they have line breaks. False: no memory for it; *kind is valid all the same.
+ * minified if they have line breaks. False: no memory for it, and *kind is left alone.
  */
 bool wi_content_classify(wi_buf *content, bool may_be_json, wi_cell_kind *kind);
 

@@ -62,7 +62,10 @@ void wi_exec_emit(const void *job, wi_item *item, wi_batch *batch, size_t first)
     char name[32];
     wi_buf command = WI_BUF_INIT;
     wi_exec_describe(item, &command);
-    wi_content_put_text(batch, column++, x->argv ? wi_buf_cstr(&command) : NULL);
+    const char *text = wi_buf_cstr(&command);
+    if (!text)
+        wi_batch_lack(batch);
+    wi_content_put_text(batch, column++, x->argv ? text : NULL);
     wi_buf_fini(&command);
     if (x->ended && x->child.how.code >= 0)
         wi_batch_put_int(batch, column++, x->child.how.code);
@@ -77,6 +80,8 @@ void wi_exec_emit(const void *job, wi_item *item, wi_batch *batch, size_t first)
     if (exec->passthrough)
         return;
     wi_exec_classify(x);
+    if (x->out_kind == WI_ABSENT || x->errors_kind == WI_ABSENT)
+        wi_batch_lack(batch);
     wi_content_put(batch, column, column + 1, &x->child.out.bytes, x->out_kind);
     wi_content_put(batch, column + 2, column + 3, &x->child.errors.bytes, x->errors_kind);
 }

@@ -156,7 +156,6 @@ weir_status wi_fetch_prepare(const void *job, void *state, wi_item *item, wi_buf
     wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
     f->lane = state;
     f->method = fetch->method;
-    f->retry_after = -1;
     f->choice = item->choice;
     size_t i = 0;
     while (f->choice >= wi_template_count(fetch->urls[i]))
@@ -198,7 +197,8 @@ static void on_begin(void *arg, int http_status)
     wi_fetch_item *f = arg;
     forget_content(f);
     f->status = http_status;
-    f->retry_after = -1;
+    f->retry_after[0] = '\0';
+    f->date = 0;
     f->hint = (wi_rate_hint){0};
     f->says_json = false;
     f->says_nothing = true;
@@ -244,8 +244,11 @@ static void on_header(void *arg, const char *name, size_t name_len, const char *
         f->says_json = is_json_type(value, value_len);
         f->says_nothing = false;
     } else if (wi_text_equal_nocase(name, name_len, "retry-after")) {
-        f->retry_after = wi_retry_after(value, value_len, time(NULL));
-    } else if (wi_rate_hint_header(&f->hint, name, name_len, value, value_len, time(NULL))) {
+        snprintf(f->retry_after, sizeof f->retry_after, "%.*s", (int)value_len, value);
+    } else if (wi_text_equal_nocase(name, name_len, "date")) {
+        f->date = wi_retry_date(value, value_len, time(NULL));
+    } else if (wi_rate_hint_header(&f->hint, name, name_len, value, value_len,
+                                   f->date ? f->date : time(NULL))) {
         return;
     } else if (wi_text_equal_nocase(name, name_len, "location")) {
         /* A server may repeat a secret that the URL's query holds. */
@@ -326,12 +329,12 @@ static void judge_status(wi_fetch_item *f, wi_attempt *attempt)
     attempt->signal = f->status == 429   ? WI_SIGNAL_RATE
                       : f->status == 503 ? WI_SIGNAL_BUSY
                                          : WI_SIGNAL_FINE;
-    bool refused = attempt->signal != WI_SIGNAL_FINE;
-    if (refused)
-        attempt->retry_after = f->retry_after;
-    if (f->retry_after > 0 && refused) {
+    if (attempt->signal != WI_SIGNAL_FINE)
+        attempt->retry_after =
+            wi_retry_after(f->retry_after, strlen(f->retry_after), f->date ? f->date : time(NULL));
+    if (attempt->retry_after > 0) {
         snprintf(error, sizeof error, "%s, retry after %lld s", reason,
-                 (long long)((f->retry_after + WI_SECOND - 1) / WI_SECOND));
+                 (long long)((attempt->retry_after + WI_SECOND - 1) / WI_SECOND));
         wi_item_set_failure(&f->item, reason, error);
     }
 }
@@ -345,6 +348,7 @@ static wi_signal signal_of(const wi_http_result *result)
     case WEIR_TIMEDOUT:
         return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
     case WEIR_CONNECT:
+        return WI_SIGNAL_REFUSED;
     case WEIR_RESOLVE:
         return WI_SIGNAL_GONE;
     case WEIR_RESET:
@@ -359,7 +363,8 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
 {
     const wi_fetch *fetch = f->lane->fetch;
     char error[400];
-    const char *reason = weir_status_text(result->status);
+    bool denied = result->status == WEIR_DENIED; /* by the lists, or by what redirects may not */
+    const char *reason = denied ? "not allowed" : weir_status_text(result->status);
     if (result->status == WEIR_TIMEDOUT && !*result->text)
         snprintf(error, sizeof error, "no whole answer within %g s (--timeout)",
                  (double)fetch->timeout / WI_SECOND);
@@ -370,10 +375,12 @@ static void judge_failure(wi_fetch_item *f, const wi_http_result *result, wi_att
         snprintf(error, sizeof error, "%s%s%s", reason, *result->text ? ": " : "", result->text);
     wi_item_set_failure(&f->item, reason, error);
     /* What is not known to have been sent may be sent again, whatever the method. */
-    attempt->may_retry =
-        wi_retry_set_has_code(&fetch->retry_on, result->status) && (!fetch->once || !result->sent);
+    attempt->may_retry = !denied && wi_retry_set_has_code(&fetch->retry_on, result->status) &&
+                         (!fetch->once || !result->sent);
     attempt->signal = signal_of(result);
     f->status = result->http_status;
+    f->doubtful = result->status == WEIR_TIMEDOUT || result->status == WEIR_RESET ||
+                  result->status == WEIR_TRUNCATED;
     forget_body(f);
 }
 
@@ -418,6 +425,7 @@ static void start(void *state, wi_item *item)
         .body_len = fetch->body ? f->body_len : fetch->body_constant.len,
         .timeout = fetch->timeout,
         .once = fetch->once,
+        .fresh = f->doubtful, /* other kept connections may have the same fate */
     };
     if (fetch->has_body && !request.body)
         request.body = "";

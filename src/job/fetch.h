@@ -46,7 +46,8 @@ typedef struct wi_fetch {
     size_t max_body;
     int64_t timeout;
     wi_retry_set retry_on;
-    wi_http_options http; /* its strings are owned */
+    wi_http_options http; /* its strings are owned, */
+    wi_reach *reach;      /* and so is this; NULL: everything may be reached */
     size_t columns_len;
     const char *columns[WI_FETCH_COLUMNS];
 } wi_fetch;
@@ -67,11 +68,13 @@ typedef struct wi_fetch_item {
     wi_http_exchange *exchange;
     /* the answer */
     int status;
-    int64_t retry_after; /* -1: none */
+    char retry_after[48]; /* the header as it came, */
+    time_t date;          /* and the server's clock at that time; 0: it does not tell */
     wi_rate_hint hint;
-    char location[160];  /* where a redirect leads that is not followed; printable */
+    char location[160]; /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
+    bool doubtful;     /* the last attempt's connection broke or fell silent */
     bool whole;        /* it came to its end: content is its body, not a part of it */
     wi_buf content;
     wi_buf lines;              /* with_headers: "name\0value\0" each */

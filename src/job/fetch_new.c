@@ -352,10 +352,23 @@ static weir_status copy_string(const char **to, const char *from, weir_error *er
     return WEIR_OK;
 }
 
+/* libcurl sends these as they are. */
+static weir_status check_line(const char *option, const char *value, weir_error *err)
+{
+    for (const char *at = value; at && *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return wi_fail(err, WEIR_INVALID,
+                           "%s: byte %zu is a control character, which cannot stand in a header",
+                           option, (size_t)(at - value) + 1);
+    return WEIR_OK;
+}
+
 static weir_status set_http(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
 {
     wi_http_options *http = &fetch->http;
-    weir_status status = WEIR_OK;
+    weir_status status = check_line("--cookie", o->cookie, err);
+    if (status == WEIR_OK)
+        status = check_line("--bearer-env", o->bearer, err);
     const struct {
         const char **to;
         const char *from;
@@ -371,6 +384,40 @@ static weir_status set_http(wi_fetch *fetch, const weir_fetch_options *o, weir_e
     http->http1_only = o->http1_only;
     http->follow = o->follow;
     return status;
+}
+
+/* Who cannot see addresses cannot keep away from them: that is refused instead of half kept. */
+static weir_status check_proxy(const weir_fetch_options *o, const wi_reach *reach, weir_error *err)
+{
+    if (!wi_reach_denies_addresses(reach) || !wi_http_uses_proxy(o->proxy))
+        return WEIR_OK;
+    return wi_fail(err, WEIR_INVALID,
+                   "%s: the addresses that a proxy connects to are not seen, so they cannot be "
+                   "denied; go without it (%s)",
+                   o->no_private ? "--no-private" : "--deny",
+                   o->proxy ? "--proxy" : "--proxy '' passes over http_proxy and its like");
+}
+
+static weir_status set_reach(wi_fetch *fetch, const weir_fetch_options *o, weir_error *err)
+{
+    weir_error why;
+    const char *option = "--allow";
+    if (!o->allow_len && !o->deny_len && !o->no_private)
+        return WEIR_OK;
+    weir_status status = wi_reach_new(&fetch->reach, &why);
+    for (size_t i = 0; status == WEIR_OK && i < o->allow_len; i++)
+        status = wi_reach_allow(fetch->reach, o->allow[i], &why);
+    if (status == WEIR_OK)
+        option = "--deny";
+    for (size_t i = 0; status == WEIR_OK && i < o->deny_len; i++)
+        status = wi_reach_deny(fetch->reach, o->deny[i], &why);
+    if (status != WEIR_OK)
+        return status == WEIR_NOMEM ? wi_fail_nomem(err)
+                                    : wi_fail(err, status, "%s: %s", option, why.text);
+    if (o->no_private)
+        wi_reach_deny_private(fetch->reach);
+    fetch->http.reach = fetch->reach;
+    return check_proxy(o, fetch->reach, err);
 }
 
 static void set_columns(wi_fetch *fetch)
@@ -412,6 +459,7 @@ void wi_fetch_free(void *job)
         wi_template_free(fetch->headers[i]);
     wi_template_free(fetch->body);
     wi_template_free(fetch->save);
+    wi_reach_free(fetch->reach);
     wi_buf_fini(&fetch->body_constant);
     if (fetch->save_root >= 0)
         close(fetch->save_root);
@@ -443,6 +491,8 @@ static weir_status describe_job(wi_fetch *fetch, const weir_fetch_options *o, we
         status = add_headers(fetch, o, err);
     if (status == WEIR_OK)
         status = set_http(fetch, o, err);
+    if (status == WEIR_OK)
+        status = set_reach(fetch, o, err);
     if (status == WEIR_OK)
         status = set_save(fetch, o, err);
     set_columns(fetch);

@@ -56,6 +56,7 @@ static void append_value(wi_buf *out, const char *value)
     wi_buf clean = WI_BUF_INIT;
     wi_utf8_append_lossy(&clean, value, strlen(value));
     wi_json_append_string(out, clean.data ? clean.data : "", clean.len);
+    out->failed |= clean.failed;
     wi_buf_fini(&clean);
 }
 
@@ -93,6 +94,10 @@ static void put_headers(const wi_fetch_item *f, wi_batch *batch, size_t column)
 {
     wi_buf object = WI_BUF_INIT;
     header_line line;
+    if (f->lines.failed) { /* and its last line has no end */
+        wi_batch_lack(batch);
+        return;
+    }
     wi_buf_putc(&object, '{');
     for (size_t at = 0, begin = 0; next_line(&f->lines, &at, &line); begin = at) {
         if (seen_before(&f->lines, begin, line.name))
@@ -104,7 +109,9 @@ static void put_headers(const wi_fetch_item *f, wi_batch *batch, size_t column)
         append_values(&object, &f->lines, at, &line);
     }
     wi_buf_putc(&object, '}');
-    if (object.failed || !f->status)
+    if (object.failed)
+        wi_batch_lack(batch);
+    else if (!f->status)
         wi_batch_put_null(batch, column);
     else
         wi_batch_put(batch, column, WI_JSON, object.data, object.len);
@@ -115,12 +122,14 @@ static void put_headers(const wi_fetch_item *f, wi_batch *batch, size_t column)
 
 static void put_body(wi_fetch_item *f, wi_batch *batch, size_t body, size_t encoding)
 {
-    if (f->whole && !f->saved && wi_fetch_classify(f)) {
+    if (!f->whole || f->saved) {
+        wi_batch_put_null(batch, body);
+        wi_batch_put_null(batch, encoding);
+    } else if (wi_fetch_classify(f)) {
         wi_content_put(batch, body, encoding, &f->content, f->content_kind);
-        return;
+    } else {
+        wi_batch_lack(batch);
     }
-    wi_batch_put_null(batch, body);
-    wi_batch_put_null(batch, encoding);
 }
 
 void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first)

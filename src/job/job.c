@@ -5,6 +5,7 @@
  */
 #include "job.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "outputs.h"
 #include "works.h"
 
-enum { MAX_NOTES = 8 };
+enum { MAX_NOTES = 8, NOTE_SIZE = PATH_MAX + 256 };
 
 struct weir_job {
     const wi_kind *kind;
@@ -38,7 +39,7 @@ struct weir_job {
     int64_t ended_at;
     weir_status status;
     weir_error failure;
-    char *notes[MAX_NOTES];
+    char notes[MAX_NOTES][NOTE_SIZE]; /* not allocated: memory may be what the run lacks */
     int notes_len;
 };
 
@@ -48,18 +49,13 @@ static void note(weir_job *job, const char *format, ...) __attribute__((format(p
 
 static void note(weir_job *job, const char *format, ...)
 {
-    char *text = NULL;
     va_list ap;
-    va_start(ap, format);
-    int n = vasprintf(&text, format, ap);
-    va_end(ap);
-    if (n < 0)
-        return;
     pthread_mutex_lock(&job->lock);
-    if (job->notes_len < MAX_NOTES)
-        job->notes[job->notes_len++] = text;
-    else
-        free(text);
+    if (job->notes_len < MAX_NOTES) {
+        va_start(ap, format);
+        vsnprintf(job->notes[job->notes_len++], NOTE_SIZE, format, ap);
+        va_end(ap);
+    }
     pthread_mutex_unlock(&job->lock);
 }
 
@@ -277,7 +273,7 @@ static weir_status add_facts(weir_job *job, weir_error *err)
     wi_facts_add(facts, "job", job->kind->name);
     wi_facts_add(facts, "format", format_name(job->format));
     wi_facts_add(facts, "errors", o->errors ? format_name(errors) : NULL);
-    if (job->format == WI_FORMAT_CSV)
+    if (job->format == WI_FORMAT_CSV && !job->kind->blocking)
         add_columns(facts, wi_works_schema(job->works));
     return facts->failed ? wi_fail_nomem(err) : WEIR_OK;
 }
@@ -456,8 +452,6 @@ void weir_job_free(weir_job *job)
     wi_outputs_free(job->outputs);
     wi_works_free(job->works);
     job->kind->free(job->kind_job);
-    for (int i = 0; i < job->notes_len; i++)
-        free(job->notes[i]);
     wi_plan_fini(&job->plan);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->done);

@@ -9,6 +9,7 @@
 #define DEFAULT_RETRY_DELAY (250 * WI_MILLISECOND)
 #define DEFAULT_RETRY_MAX_DELAY (30 * WI_SECOND)
 #define MOST_COMMIT_EVERY (86400 * WI_SECOND)
+#define DEFAULT_BREAKER (30 * WI_SECOND)
 
 enum {
     DEFAULT_MAX_ROW = 16 << 20,
@@ -59,6 +60,9 @@ weir_status wi_job_options_fill(weir_job_options *o, int64_t timeout, int64_t re
         o->retries = 0;
     set_default(&o->retry_delay, DEFAULT_RETRY_DELAY);
     set_default(&o->retry_max_delay, DEFAULT_RETRY_MAX_DELAY);
+    set_default(&o->breaker, DEFAULT_BREAKER);
+    if (o->breaker < 0)
+        o->breaker = 0;
     return status;
 }
 

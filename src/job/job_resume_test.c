@@ -41,18 +41,6 @@ static weir_job_stats run_once(const wi_job_options *options, fake *f)
     return s;
 }
 
-static void take_file(const char *path)
-{
-    char bytes[4096];
-    size_t n;
-    FILE *in = fopen(path, "re");
-    if (!EXPECT(in != NULL))
-        return;
-    while ((n = fread(bytes, 1, sizeof bytes, in)) > 0)
-        take_rows(NULL, bytes, n);
-    fclose(in);
-}
-
 static void expect_every_row(const wi_job_options *o, const weir_job_stats *s)
 {
     rows_begin();

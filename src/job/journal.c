@@ -47,7 +47,12 @@ weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err
                            journal->name);
         if (code == SQLITE_CANTOPEN_ISDIR)
             sys_errno = EISDIR;
-        return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot open %s", journal->name);
+        if (sys_errno && sys_errno != ENOENT)
+            return wi_fail_errno(err, sys_errno, "cannot open %s", journal->name);
+        return wi_fail(err, WEIR_IO, /* SQLite has asked for something else since */
+                       "cannot open %s, or a file that belongs beside it: perhaps there are too "
+                       "many open files",
+                       journal->name);
     case SQLITE_IOERR:
         if (code == SQLITE_IOERR_NOMEM)
             return wi_fail_nomem(err);
@@ -215,6 +220,11 @@ int64_t wi_journal_length(const wi_journal *journal, size_t output)
 int64_t wi_journal_items(const wi_journal *journal)
 {
     return journal->items;
+}
+
+bool wi_journal_is_made(const wi_journal *journal)
+{
+    return journal->is_made;
 }
 
 bool wi_journal_has_run(const wi_journal *journal)
@@ -409,6 +419,13 @@ weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir
         journal->failed = 0;
     }
     return WEIR_OK;
+}
+
+weir_status wi_journal_renamed(wi_journal *journal, weir_error *err)
+{
+    weir_error failure;
+    weir_status status = commit(journal, NULL, WI_JOURNAL_RUNNING, &failure);
+    return keep(journal, status, &failure, err);
 }
 
 /* ---- the end ---- */

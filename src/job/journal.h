@@ -81,6 +81,9 @@ int64_t wi_journal_length(const wi_journal *journal, size_t output);
 int64_t wi_journal_items(const wi_journal *journal);
 int64_t wi_journal_failed(const wi_journal *journal);
 
+/* Was there no file? */
+bool wi_journal_is_made(const wi_journal *journal);
+
 /* Is there something to go on with, or to tell of? Not before the first item is committed. */
 bool wi_journal_has_run(const wi_journal *journal);
 
@@ -103,6 +106,9 @@ weir_status wi_journal_failed_rows(wi_journal *journal, size_t output,
 /* Commits that the run goes on, with copies of the outputs that have these lengths; with
  * WI_JOURNAL_RETRY, that what failed is forgotten. WI_JOURNAL_REWRITTEN until the next commit. */
 weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir_error *err);
+
+/* The copies have taken their places, for good. The next commit says that as well. */
+weir_status wi_journal_renamed(wi_journal *journal, weir_error *err);
 
 /* ---- what happens ---- */
 

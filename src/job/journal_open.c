@@ -65,6 +65,15 @@ static weir_status fail_write(const wi_journal *journal, int sys_errno, weir_err
     return wi_fail_errno(err, sys_errno, "cannot write %s", journal->name);
 }
 
+static weir_status fail_readonly(const wi_journal *journal, weir_error *err)
+{
+    if (faccessat(AT_FDCWD, journal->path, W_OK, AT_EACCESS) != 0)
+        return fail_write(journal, errno, err);
+    return wi_fail(err, WEIR_IO,
+                   "cannot open %s but to read it: perhaps there are too many open files",
+                   journal->name);
+}
+
 /* With the mode that the output has or will have; SQLite's would be another. */
 static weir_status make_file(wi_journal *journal, const char *like, weir_error *err)
 {
@@ -90,9 +99,7 @@ static weir_status open_file(wi_journal *journal, weir_error *err)
     sql->extended_result_codes(journal->db, 1);
     wi_journal_watch(journal, 0);
     if (sql->db_readonly(journal->db, "main")) /* it tried again to read only */
-        return fail_write(
-            journal, faccessat(AT_FDCWD, journal->path, W_OK, AT_EACCESS) != 0 ? errno : EACCES,
-            err);
+        return fail_readonly(journal, err);
     sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);

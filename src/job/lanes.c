@@ -125,6 +125,8 @@ static weir_status make_gate(wi_lanes *lanes, weir_error *err)
         .find_limit = o->common.in_flight <= 0,
         .per_origin = o->per_host,
         .rate = o->common.rate,
+        .patience = o->common.breaker,
+        .longest_hold = o->retry_after_max,
         .poke = on_gate_poke,
         .poke_arg = lanes,
     };

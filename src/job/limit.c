@@ -41,7 +41,16 @@
 
 #define RAMP_STEP (100 * WI_MILLISECOND)
 
-enum { RAMP_FROM = 32, RAMP_TO = 256, FIRST_ANSWERS = 8, MIN_ANSWERS = 16, TRY_AFTER = 32, MIN_BORNE = 4 };
+enum {
+    RAMP_FROM = 32,
+    RAMP_TO = 256,
+    FIRST_ANSWERS = 8,
+    MIN_ANSWERS = 16,
+    TRY_AFTER = 32,
+    MIN_BORNE = 4,
+    ODD_AFTER = 3,
+    ODD_TIMES = 3
+};
 
 static const double grow_below = 1.5;
 static const double cut_above = 2;
@@ -49,9 +58,11 @@ static const double smallest_step = 1.0 / 16;
 static const double step_growth = 1.19; /* the fourth root of 2 */
 static const double trial_goal = 0.9;
 static const double deepest_cut = 0.5;
+static const double forgotten = 1.0 / 256; /* with each answer, of the count of refusals */
+static const double odd_part = 0.15;       /* more than that is nobody's habit */
 static const double first_probe = 1.0 / 32;
 static const double boldest_probe = 1.0 / 4;
-static const double close_enough = 1.0 / 16;    /* between what is borne and what is not */
+static const double close_enough = 1.0 / 16;       /* between what is borne and what is not */
 static const double credit_for_answer = 1.0 / 250; /* refusals stay far below a hundredth */
 
 void wi_limit_init(wi_limit *l, int64_t fixed, int64_t ceiling)
@@ -125,30 +136,77 @@ static void halve(wi_limit *l, int64_t now)
     open_window(l, now + 1);
 }
 
-/* Too many at once: the height is remembered, and for a while not tried again. */
+/*
+ * Too many at once: the height is remembered, and for a while not tried again. What was only tried
+ * is undone; else the limit is halved, since nobody knows how far it is too high.
+ */
 static void refused(wi_limit *l, int64_t now)
 {
     double height = floor_of(l->limit);
-    if (height <= l->good)
+    bool undo = l->trying && l->good > 0 && l->good < height;
+    if (!undo)
         l->good = 0; /* it bears less than it did */
     l->bad = height;
     l->wary = true;
-    halve(l, now);
+    l->halved_at = now;
+    change_limit(l, undo ? l->good : floor_of(height / 2), now);
+    brake(l);
+    open_window(l, now + 1);
     l->step = first_probe;
+    l->charged = l->trying;
+    l->trying = false;
+}
+
+/*
+ * Some servers refuse one in fifty for reasons of their own. Three times in a row the limit was
+ * halved, each time answers came at the lower one, and then a refusal again: that is no sign of its
+ * height. It is as before, and three times that part of all answers is not heeded from now on.
+ */
+static bool tolerates(wi_limit *l, int64_t now)
+{
+    double part = l->refusals / l->answers;
+    if (l->tolerated > 0 && part <= l->tolerated)
+        return true;
+    l->tolerated = 0;
+    if (l->trying)
+        return false;
+    if (l->quiet < ODD_AFTER)
+        l->odd = 0;
+    else if (l->odd++ == 0)
+        l->odd_from = l->limit;
+    if (l->odd < ODD_TIMES || part > odd_part)
+        return false;
+    l->odd = 0;
+    l->tolerated = 3 * part;
+    l->good = l->bad = 0;
+    l->wary = true;
+    l->step = first_probe;
+    change_limit(l, l->odd_from, now);
+    return true;
+}
+
+static void count(wi_limit *l, bool busy)
+{
+    l->answers += 1 - l->answers * forgotten;
+    l->refusals += busy - l->refusals * forgotten;
 }
 
 static void overloaded(wi_limit *l, int64_t now, int64_t began, wi_signal signal)
 {
+    bool news = began > l->halved_at;
     if (signal == WI_SIGNAL_BUSY) {
+        count(l, true);
+        if (news && tolerates(l, now))
+            return;
+        if (news)
+            refused(l, now);
         double least = -1 - l->limit / 16;
-        l->credit = l->credit - 1 > least ? l->credit - 1 : least;
-    }
-    if (began <= l->halved_at)
-        return;
-    if (signal == WI_SIGNAL_BUSY) {
-        refused(l, now);
+        if (l->charged)
+            l->credit = l->credit - 1 > least ? l->credit - 1 : least;
         return;
     }
+    if (!news)
+        return;
     if (l->before < l->limit)
         l->before = l->limit;
     halve(l, now);
@@ -184,9 +242,11 @@ static void end_trial(wi_limit *l, double mean)
 {
     double cut = l->limit / l->tried_from;
     if (l->window_bound && mean < l->tried_mean * (1 + cut) / 2) {
-        brake(l); /* the queue was ours */
-        if (l->good > l->limit)
+        if (l->tried_mean <= cut_above * l->base)
+            set_limit(l, l->tried_from); /* there is one, but a short one */
+        else if (l->good > l->limit)
             l->good = floor_of(l->limit);
+        brake(l); /* the queue was ours */
         return;
     }
     if (l->window_bound)
@@ -200,8 +260,10 @@ static void close_window(wi_limit *l)
 {
     double mean = l->window_sum / (double)l->window_count;
     bool first = !(l->base > 0);
-    if (first || mean < l->base)
+    bool rough = l->base_is_rough && l->window_bound && mean < cut_above * l->base;
+    if (first || rough || mean < l->base)
         l->base = mean;
+    l->base_is_rough = first;
     l->slow = mean >= grow_below * l->base;
     if (l->tried_from > 0) {
         end_trial(l, mean);
@@ -218,9 +280,10 @@ static void close_window(wi_limit *l)
 }
 
 /*
- * After a refusal. What lies between the highest limit that was borne and the lowest that was not is
- * halved until they are close; then the lower one stays, until enough answers have come that a
- * refusal or two among so many are rare: that much higher is tried, and higher still if it is borne.
+ * After a refusal. What lies between the highest limit that was borne and the lowest that was not
+ * is halved until they are close; then the lower one stays, until enough answers have come that a
+ * refusal or two among so many are rare: that much higher is tried, and higher still if it is
+ * borne.
  */
 static double next_height(wi_limit *l)
 {
@@ -250,8 +313,10 @@ static void borne(wi_limit *l, int64_t now)
     if (!l->quiet_bound || (double)l->quiet < enough)
         return;
     double next = next_height(l);
-    if (next != floor_of(l->limit))
-        change_limit(l, next, now);
+    if (next == floor_of(l->limit))
+        return;
+    change_limit(l, next, now);
+    l->trying = next > l->good;
 }
 
 /* Back to where it was before a failure, or for the first time up: doubled with each round trip. */
@@ -292,10 +357,13 @@ void wi_limit_end(wi_limit *l, int64_t now, int64_t latency, wi_signal signal)
     ramp(l, now);
     l->answered = true;
     int64_t began = now - latency;
+    if (signal == WI_SIGNAL_GONE)
+        return;
     if (signal != WI_SIGNAL_FINE) {
         overloaded(l, now, began, signal);
         return;
     }
+    count(l, false);
     l->credit = l->credit + credit_for_answer < 1 ? l->credit + credit_for_answer : 1;
     l->quiet += began > l->changed_at;
     if (l->wary && !(l->tried_from > 0))

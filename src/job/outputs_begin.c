@@ -210,18 +210,29 @@ static weir_status rewrite(wi_outputs *outputs, const char *from, weir_error *er
     return status == WEIR_OK ? rename_all(outputs, copied, partial, err) : status;
 }
 
+/* Gives the names that a crash kept from being given. That the journal says so before anything else
+ * is done matters: the next copy, half made, must not be taken for the last. */
+static weir_status make_up_for(wi_outputs *outputs, weir_error *err)
+{
+    weir_status status = WEIR_OK;
+    wi_journal_state state = wi_journal_state_of(outputs->journal);
+    if (state == WI_JOURNAL_REWRITTEN) {
+        status = rename_all(outputs, copied, partial, err);
+        if (status == WEIR_OK)
+            status = wi_journal_renamed(outputs->journal, err);
+    } else if (state == WI_JOURNAL_ENDING) {
+        status = rename_all(outputs, partial, "", err);
+        if (status == WEIR_OK)
+            status = wi_journal_finish(outputs->journal, err);
+    }
+    return status;
+}
+
 /* Brings the files into the state in which rows can be added. */
 static weir_status go_on(wi_outputs *outputs, weir_error *err)
 {
     wi_journal *journal = outputs->journal;
-    weir_status status = WEIR_OK;
-    if (wi_journal_state_of(journal) == WI_JOURNAL_REWRITTEN)
-        status = rename_all(outputs, copied, partial, err);
-    if (wi_journal_state_of(journal) == WI_JOURNAL_ENDING) {
-        status = rename_all(outputs, partial, "", err);
-        if (status == WEIR_OK)
-            status = wi_journal_finish(journal, err);
-    }
+    weir_status status = make_up_for(outputs, err);
     if (status != WEIR_OK)
         return status;
     if (wi_journal_state_of(journal) == WI_JOURNAL_FINISHED)
@@ -288,6 +299,27 @@ static weir_status begin_without(wi_outputs *outputs, weir_error *err)
     return status;
 }
 
+/* Rows that a run without a journal has kept are not written over unasked. */
+static weir_status check_kept(const wi_outputs *outputs, weir_error *err)
+{
+    struct stat st;
+    weir_status status = WEIR_OK;
+    if (!wi_journal_is_made(outputs->journal) || outputs->options.journal == WEIR_JOURNAL_RESTART)
+        return WEIR_OK;
+    for (size_t i = 0; status == WEIR_OK && i < outputs->len; i++) {
+        char *name = wi_output_name(outputs->places[i], partial);
+        if (!name)
+            status = wi_fail_nomem(err);
+        else if (lstat(name, &st) == 0 && S_ISREG(st.st_mode) && st.st_size)
+            status = wi_fail(err, WEIR_INVALID,
+                             "%s has rows of a run without a journal: move it away, or begin anew "
+                             "with --restart",
+                             name);
+        free(name);
+    }
+    return status;
+}
+
 weir_status wi_outputs_begin(wi_outputs *outputs, weir_error *err)
 {
     if (!outputs->has_journal)
@@ -295,6 +327,8 @@ weir_status wi_outputs_begin(wi_outputs *outputs, weir_error *err)
     char *path = wi_output_name(outputs->places[WI_OUTPUTS_ROWS], journal_suffix);
     weir_status status = path ? open_journal(outputs, path, err) : wi_fail_nomem(err);
     free(path);
+    if (status == WEIR_OK)
+        status = check_kept(outputs, err);
     if (status == WEIR_OK)
         status = go_on(outputs, err);
     if (status == WEIR_OK)

@@ -17,11 +17,20 @@ void wi_quota_hear(wi_quota *q, int64_t now, const wi_rate_hint *hint, int64_t i
         return; /* as a Retry-After that long */
     bool same = now < q->until && until <= q->until + WI_SECOND;
     q->limit = hint->limit;
-    if (same && left >= q->left)
-        return; /* an answer overtaken by others */
-    q->left = left;
+    /* Of answers that overtook each other, the one that says less; the last one knows all. */
+    q->left = same && in_flight > 0 && q->left < left ? q->left : left;
+    q->until = same && q->until < until ? q->until : until;
     if (!same)
-        q->until = until;
+        q->period = hint->reset;
+}
+
+/* The next period begins with all of it, as far as is known. */
+static void renew(wi_quota *q, int64_t now)
+{
+    if (now < q->until || q->limit <= 0)
+        return;
+    q->left = q->limit;
+    q->until = now + q->period;
 }
 
 /* Few enough to be spread? */
@@ -33,6 +42,7 @@ static bool is_scarce(const wi_quota *q)
 
 bool wi_quota_may(wi_quota *q, int64_t now, int64_t *again)
 {
+    renew(q, now);
     if (now >= q->until)
         return true;
     if (q->left < 1) {

@@ -292,6 +292,12 @@ static bool read_date(const char *value, size_t len, time_t wall_now, time_t *ou
     return !c.bad && c.at == c.end && to_seconds(&date, out);
 }
 
+time_t wi_retry_date(const char *value, size_t len, time_t wall_now)
+{
+    time_t date;
+    return read_date(value, len, wall_now, &date) && date > 0 ? date : 0;
+}
+
 static bool all_digits(const char *value, size_t len)
 {
     for (size_t i = 0; i < len; i++)

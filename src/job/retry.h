@@ -41,6 +41,10 @@ int64_t wi_retry_backoff(wi_random *random, int attempt, int64_t base, int64_t m
  */
 int64_t wi_retry_after(const char *value, size_t len, time_t wall_now);
 
+/* What a Date header says; 0: nothing. The sender's own clock is the one by which the dates that it
+ * names are meant, however far it is from ours. */
+time_t wi_retry_date(const char *value, size_t len, time_t wall_now);
+
 /*
  * A retry budget: at most `ratio` retries per item begun, beyond a reserve that small runs never
  * notice. Not thread-safe; the owner guards it.

@@ -170,6 +170,17 @@ TEST(retry_after_as_a_date)
     EXPECT_INT(after_at("Thu, 29 Feb 2024 00:00:00 GMT", 1709164799), WI_SECOND);
 }
 
+TEST(the_date_of_an_answer)
+{
+    static const char date[] = "Sun, 06 Nov 1994 08:49:37 GMT",
+                      later[] = "Sun Nov  6 08:49:40 1994";
+    time_t theirs = wi_retry_date(date, strlen(date), 0);
+    EXPECT_INT(theirs, 784111777);
+    EXPECT_INT(wi_retry_after(later, strlen(later), theirs), 3 * WI_SECOND);
+    EXPECT_INT(wi_retry_date("soon", 4, 0), 0);
+    EXPECT_INT(wi_retry_date("", 0, 0), 0);
+}
+
 TEST(two_digit_years_within_fifty_years)
 {
     /* 2024-02-29 00:00:00 is 1709164800 */
@@ -259,5 +270,5 @@ TEST(budget)
 
 TESTS(CASE(default_set), CASE(sets), CASE(bad_sets), CASE(backoff_is_uniform_up_to_its_bound),
       CASE(backoff_at_the_edges), CASE(retry_after_in_seconds), CASE(retry_after_as_a_date),
-      CASE(two_digit_years_within_fifty_years), CASE(the_time_zone_does_not_matter),
-      CASE(retry_after_that_is_no_hint), CASE(budget))
+      CASE(the_date_of_an_answer), CASE(two_digit_years_within_fifty_years),
+      CASE(the_time_zone_does_not_matter), CASE(retry_after_that_is_no_hint), CASE(budget))

@@ -252,6 +252,85 @@ TEST(a_file_is_whole_or_partial_or_not_there)
     folder_end();
 }
 
+static wi_sink *sink_at(wi_format format, int64_t length, wi_schema *(*header)(void *arg))
+{
+    wi_sink *sink = NULL;
+    wi_sink_options options = to_callback(format);
+    options.write = NULL;
+    options.path = "out";
+    options.header = header;
+    EXPECT_INT(wi_sink_continue(&options, in_folder("out"), length, &sink, NULL), WEIR_OK);
+    return sink;
+}
+
+static int64_t position_of(wi_sink *sink)
+{
+    int64_t position = -1;
+    EXPECT_INT(wi_sink_position(sink, &position, NULL), WEIR_OK);
+    return position;
+}
+
+TEST(a_csv_that_is_continued_has_one_header)
+{
+    for (int with_rows = 0; with_rows < 2; with_rows++) {
+        REQUIRE(folder_begin());
+        wi_buf header = WI_BUF_INIT;
+        wi_sink *sink = sink_at(WI_FORMAT_CSV, 0, NULL);
+        REQUIRE(sink);
+        EXPECT_INT(position_of(sink), 11); /* behind the header */
+        EXPECT(add_row(sink, NULL, NULL) == WEIR_OK);
+        EXPECT_INT(position_of(sink), 15);
+        EXPECT_INT(wi_sink_length(sink), 0); /* nothing is written yet */
+        EXPECT_INT(wi_sink_flush(sink, NULL), WEIR_OK);
+        EXPECT_INT(wi_sink_sync(sink, NULL), WEIR_OK);
+        EXPECT_INT(wi_sink_length(sink), 15);
+        wi_sink_leave(sink, with_rows ? 15 : 11);
+        wi_sink_free(sink);
+        sink = sink_at(WI_FORMAT_CSV, with_rows ? 15 : 11, NULL);
+        REQUIRE(sink);
+        EXPECT_INT(wi_sink_read_header(sink, &header, NULL), WEIR_OK);
+        EXPECT_MEM(header.data, header.len, "url,status");
+        EXPECT_INT(position_of(sink), with_rows ? 15 : 11);
+        for (int i = 0; i < with_rows; i++)
+            EXPECT(add_row(sink, NULL, NULL) == WEIR_OK);
+        EXPECT_INT(wi_sink_commit(sink, NULL), WEIR_OK);
+        wi_sink_free(sink);
+        expect_file(in_folder("out"), with_rows ? "url,status\n1,2\n1,2\n" : "url,status\n");
+        wi_buf_fini(&header);
+        folder_end();
+    }
+}
+
+TEST(rendered_rows_that_are_continued_have_one_header)
+{
+    static const char *const names[] = {"path", "a\n\"b\""};
+    REQUIRE(folder_begin());
+    wi_buf header = WI_BUF_INIT;
+    known = NULL;
+    wi_sink *sink = sink_at(WI_FORMAT_CSV, 0, header_of);
+    REQUIRE(sink);
+    EXPECT_INT(position_of(sink), 0); /* it is not known yet */
+    known = schema_of(names, 2);
+    EXPECT_INT(position_of(sink), 15);
+    EXPECT_INT(position_of(sink), 15);
+    EXPECT(wi_sink_write_rendered(sink, "a,1\n", 4, NULL) == WEIR_OK);
+    EXPECT_INT(position_of(sink), 19);
+    EXPECT_INT(wi_sink_flush(sink, NULL), WEIR_OK);
+    wi_sink_leave(sink, 19);
+    wi_sink_free(sink);
+    sink = sink_at(WI_FORMAT_CSV, 19, header_of);
+    REQUIRE(sink);
+    EXPECT_INT(wi_sink_read_header(sink, &header, NULL), WEIR_OK);
+    EXPECT_MEM(header.data, header.len, "path,\"a\n\"\"b\"\"\"");
+    EXPECT(wi_sink_write_rendered(sink, "b,2\n", 4, NULL) == WEIR_OK);
+    EXPECT_INT(wi_sink_commit(sink, NULL), WEIR_OK);
+    wi_sink_free(sink);
+    expect_file(in_folder("out"), "path,\"a\n\"\"b\"\"\"\na,1\nb,2\n");
+    wi_buf_fini(&header);
+    wi_schema_unref(known);
+    folder_end();
+}
+
 static weir_status write_some(void)
 {
     static const char *const names[] = {"url", "b"};
@@ -288,4 +367,5 @@ TESTS(CASE(columns_that_clash_are_renamed), CASE(the_schema_may_change),
       CASE(csv_has_a_header_even_without_rows), CASE(csv_keeps_its_columns),
       CASE(many_rows_are_written_on_the_way), CASE(rendered_rows_have_a_header),
       CASE(rendered_rows_of_any_length_come_in_order), CASE(an_output_that_is_closed),
-      CASE(a_file_is_whole_or_partial_or_not_there), CASE(survives_lack_of_memory))
+      CASE(a_file_is_whole_or_partial_or_not_there), CASE(a_csv_that_is_continued_has_one_header),
+      CASE(rendered_rows_that_are_continued_have_one_header), CASE(survives_lack_of_memory))

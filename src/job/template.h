@@ -19,7 +19,8 @@
  * column, or of one list of arguments), {.} the value without its extension, {/} its last part,
  * {//} the folder before that, {/.} the last part without extension; {name} is a column, {1} the
  * first list or column, and they take the same endings: {name/.}. {#} is the number, and any other
- * brace is text. There is no encoding, but a NUL is refused, and for a shell each value is quoted.
+ * brace is text. There is no encoding, but a NUL is refused, and for a shell each value is quoted;
+ * where quotes don't help (shell.h), none may stand.
  *
  * Parsed once, expanded by many threads at a time.
  */

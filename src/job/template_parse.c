@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shell.h"
 #include "template_internal.h"
 #include "text.h"
 
@@ -21,6 +22,7 @@ typedef struct parser {
     size_t source;    /* and where in the text */
     bool is_body;     /* a brace may be just a brace */
     bool json_string; /* inside a string of a JSON body */
+    wi_shell shell;   /* what a line for the shell has come to */
     weir_error *err;
 } parser;
 
@@ -76,6 +78,8 @@ static weir_status put_literal(parser *p, size_t at)
         return fault(p, at, 1, "cannot stand in a header");
     if (mode == WI_TEMPLATE_PATH && c == '\0')
         return fault(p, at, 1, "cannot stand in a path");
+    if (mode == WI_TEMPLATE_SHELL)
+        wi_shell_read(&p->shell, c);
     wi_buf_putc(&p->t->bytes, c);
     return WEIR_OK;
 }
@@ -466,6 +470,9 @@ static weir_status parse_placeholder(parser *p, size_t open, size_t close)
                        .place = place_of(p, false),
                        .source = open,
                        .count = 1};
+    const char *why = hole.place == WI_PLACE_SHELL ? wi_shell_word(&p->shell) : NULL;
+    if (why)
+        return fault(p, open, close + 1 - open, why);
     weir_status status = flush_text(p);
     if (status)
         return status;

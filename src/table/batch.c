@@ -225,6 +225,11 @@ weir_status wi_batch_drop_row(wi_batch *batch, weir_error *err)
     return failed ? wi_fail_nomem(err) : WEIR_OK;
 }
 
+void wi_batch_lack(wi_batch *batch)
+{
+    batch->failed = true;
+}
+
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err)
 {
     if (batch->failed)

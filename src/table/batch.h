@@ -59,6 +59,9 @@ void wi_batch_put_double(wi_batch *batch, size_t column, double value);
 void wi_batch_put_cell(wi_batch *batch, size_t column, const wi_cell *cell);
 weir_status wi_batch_end_row(wi_batch *batch, weir_error *err);
 
+/* For want of memory something of the row cannot even be put: end_row will fail. */
+void wi_batch_lack(wi_batch *batch);
+
 /* Forgets the row that is being put. WEIR_NOMEM: not all of it had been put. */
 weir_status wi_batch_drop_row(wi_batch *batch, weir_error *err);
 

@@ -94,14 +94,18 @@ def weir_path():
     return path
 
 
-@pytest.fixture
-def weir(weir_path, tmp_path):
+def clean_weir(path, home):
     """The command, far from the settings of the user who runs the tests."""
     keep = ["PATH", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
             "TSAN_OPTIONS"]
     env = {name: os.environ[name] for name in keep if name in os.environ}
-    env.update(HOME=str(tmp_path), LC_ALL="C.UTF-8", TMPDIR=str(tmp_path))
-    return Weir(weir_path, env)
+    env.update(HOME=str(home), LC_ALL="C.UTF-8", TMPDIR=str(home))
+    return Weir(path, env)
+
+
+@pytest.fixture
+def weir(weir_path, tmp_path):
+    return clean_weir(weir_path, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -357,15 +361,15 @@ class Hostile:
     a thread of its own per connection. `request` reads up to the end of a request's head.
     """
 
-    def __init__(self, answer, backlog=512):
+    def __init__(self, answer, backlog=512, listener=None):
         self.answer = answer
         self.connections = 0
         self.lock = threading.Lock()
         self.open = set()
         self.stopping = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
-        self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.listener = listener or socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        address, self.port = self.listener.getsockname()
+        self.url = f"http://{address}:{self.port}"
         self.acceptor = threading.Thread(target=self.accept, daemon=True)
         self.acceptor.start()
         self.threads = []

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -318,36 +319,43 @@ def held(api):
     return api(lambda asked: gate.wait(LIMIT) and b"" if asked.path != "/1" else b""), gate
 
 
-def test_the_file_appears_at_the_end(weir, api, tmp_path, processes):
+@pytest.mark.parametrize("options,before,after", [
+    ([], {"out.ndjson.partial", "out.ndjson.weir"}, {"out.ndjson", "out.ndjson.weir"}),
+    (["--no-journal"], {"out.ndjson.weir-"}, {"out.ndjson"})], ids=["journal", "no journal"])
+def test_the_file_appears_at_the_end(weir, api, tmp_path, processes, options, before, after):
     server, gate = held(api)
     out = tmp_path / "out.ndjson"
     out.write_text("before\n")
-    process = weir.start("fetch", server.url + "/{1..2}", "-o", out)
+    process = weir.start("fetch", server.url + "/{1..2}", "-o", out, *options)
     processes.append(process)
     wait_until(lambda: len(server.asked) == 2)
     assert out.read_text() == "before\n"
-    assert len(list(tmp_path.glob("out.ndjson?*"))) == 1
+    there = {re.sub("-[a-z0-9]{6}$", "-", path.name) for path in tmp_path.iterdir()}
+    assert there - {"out.ndjson.weir-wal"} == before | {"out.ndjson"}
     gate.set()
     process.communicate(timeout=LIMIT)
     assert process.returncode == 0
     assert numbers(read_rows(out)) == [1, 2]
-    assert [path.name for path in tmp_path.iterdir()] == ["out.ndjson"]
+    assert {path.name for path in tmp_path.iterdir()} == after
 
 
-def test_ctrl_c_leaves_a_partial_file(weir, api, tmp_path, processes):
+@pytest.mark.parametrize("options,journal", [([], ["out.ndjson.weir"]), (["--no-journal"], [])],
+                         ids=["journal", "no journal"])
+def test_ctrl_c_leaves_a_partial_file(weir, api, tmp_path, processes, options, journal):
     server, gate = held(api)
     out = tmp_path / "out.ndjson"
-    process = weir.start("fetch", server.url + "/{1..2}", "-o", out)
+    process = weir.start("fetch", server.url + "/{1..2}", "-o", out, *options)
     processes.append(process)
     wait_until(lambda: len(server.asked) == 2)
-    wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob("out.ndjson.weir-*")))
+    wait_until(lambda: any(path.stat().st_size for pattern in ["*.partial", "*.weir-??????"]
+                           for path in tmp_path.glob(pattern)))
     process.send_signal(signal.SIGINT)
     assert b"finishing 1 in flight" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     _, log = process.communicate(timeout=LIMIT)
     gate.set()
     assert process.returncode == 130
-    assert [path.name for path in tmp_path.iterdir()] == ["out.ndjson.partial"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.ndjson.partial", *journal]
     rows = read_rows(tmp_path / "out.ndjson.partial")
     assert numbers(rows)[0] == 1
     assert b"out.ndjson.partial" in log
