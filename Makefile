@@ -78,6 +78,12 @@ fuzz: deps-dev
 	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	    $(TEST) -C build-fuzz --suite fuzz $(NO_ASLR) --timeout-multiplier 0
 
+plots: build/build.ninja
+	@$(NINJA) -C build src/job/gate_plot
+	@build/src/job/gate_plot svg > docs/gate.svg
+	@build/src/job/gate_plot table > build/gate-table.md
+	@sed -i -e '/^<!-- make plots/r build/gate-table.md' -e '/^| server/,/^$$/{/^$$/!d}' docs/gate.md
+
 bench: deps
 	@$(MAKE) --no-print-directory all
 	@/usr/bin/python3 bench/run.py
@@ -92,5 +98,6 @@ clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
 # Ninja knows whether it is up to date.
-.PHONY: build/weir all deps deps-dev demo test check sanitize sanitize-address sanitize-thread fuzz bench \
+.PHONY: build/weir all deps deps-dev demo test check sanitize sanitize-address sanitize-thread fuzz plots \
+    bench
     install clean

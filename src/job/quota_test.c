@@ -85,6 +85,19 @@ TEST(the_next_period_begins_with_all_of_it)
     EXPECT(n >= 15 && n <= 20);
 }
 
+TEST(a_period_that_nobody_speaks_of_any_more_is_forgotten)
+{
+    wi_quota q = {0};
+    hear(&q, WI_SECOND, hint(0, 20, 2 * WI_SECOND), 0);
+    wi_quota_hear_nothing(&q, 2 * WI_SECOND);
+    EXPECT_INT(take_all(&q, 2 * WI_SECOND, 1000), 0);
+    EXPECT_INT(take_all(&q, 3 * WI_SECOND, 1), 1);
+    wi_quota_hear_nothing(&q, 2 * WI_SECOND); /* it began before */
+    EXPECT(take_all(&q, 3 * WI_SECOND, 1000) < 1000);
+    wi_quota_hear_nothing(&q, 3 * WI_SECOND);
+    EXPECT_INT(take_all(&q, 3 * WI_SECOND, 1000), 1000);
+}
+
 TEST(a_reset_that_is_too_far_is_not_waited_for)
 {
     wi_quota q = {0};
@@ -98,4 +111,5 @@ TEST(a_reset_that_is_too_far_is_not_waited_for)
 TESTS(CASE(nothing_is_known_at_first), CASE(when_nothing_is_left_nothing_begins_until_the_reset),
       CASE(most_may_begin_at_once_and_the_rest_is_spread), CASE(those_in_flight_count),
       CASE(the_next_period_begins_with_all_of_it),
+      CASE(a_period_that_nobody_speaks_of_any_more_is_forgotten),
       CASE(a_reset_that_is_too_far_is_not_waited_for))
