@@ -99,5 +99,4 @@ clean:
 
 # Ninja knows whether it is up to date.
 .PHONY: build/weir all deps deps-dev demo test check sanitize sanitize-address sanitize-thread fuzz plots \
-    bench
-    install clean
+    bench install clean
