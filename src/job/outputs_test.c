@@ -286,6 +286,40 @@ TEST(a_copy_that_has_not_got_its_name_gets_it)
     }
 }
 
+/* Killed while it makes the next copy, or just before. */
+static void retry_and_be_killed(const run_options *run)
+{
+    wi_outputs *outputs = NULL;
+    struct sigaction kills = {.sa_handler = SIG_DFL};
+    sigaction(SIGXFSZ, &kills, NULL);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){5, 5});
+    run_begin(run, &outputs, NULL);
+    _exit(0);
+}
+
+TEST(a_copy_half_made_is_not_taken_for_the_last)
+{
+    int how = 0;
+    REQUIRE(folder_begin());
+    run_options run = options_of(WEIR_JOURNAL_NEW);
+    run.failing = 4;
+    expect_run(&run, 12, 12, 3);
+    run.mode = WEIR_JOURNAL_RESUME;
+    REQUIRE(mkdir(in_folder("o.partial"), 0777) == 0);
+    expect_refused(&run, WEIR_INVALID, "cannot rename");
+    REQUIRE(rmdir(in_folder("o.partial")) == 0);
+    run.mode = WEIR_JOURNAL_RETRY_FAILED;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        retry_and_be_killed(&run);
+    EXPECT(waitpid(child, &how, 0) == child && WIFSIGNALED(how));
+    run.mode = WEIR_JOURNAL_RESUME;
+    expect_run(&run, 12, 0, 3);
+    folder_end();
+}
+
 TEST(outputs_that_are_not_what_they_were_are_told)
 {
     REQUIRE(folder_begin());
@@ -468,6 +502,7 @@ TESTS(CASE(an_output_appears_whole_and_its_journal_has_its_mode), CASE(looking_c
       CASE(a_run_that_does_nothing_leaves_the_finished_one),
       CASE(a_full_disk_loses_only_what_was_not_committed),
       CASE(an_end_that_is_cut_short_is_made_up_for), CASE(a_copy_that_has_not_got_its_name_gets_it),
+      CASE(a_copy_half_made_is_not_taken_for_the_last),
       CASE(outputs_that_are_not_what_they_were_are_told), CASE(a_second_run_is_refused),
       CASE(another_job_does_not_go_on_with_it), CASE(where_there_can_be_no_journal_there_is_none),
       CASE(a_run_without_a_journal_minds_one), CASE(survives_lack_of_memory))
