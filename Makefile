@@ -7,15 +7,16 @@
 #   make check      format, static analysis, layers, symbols, headers, scripts, man pages
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
 #   make reliability  the system tests that kill, starve and cut off runs, in their long forms
-#   make fuzz       every fuzzer for FUZZ_SECONDS (10)
 #   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
+#   make fuzz       every fuzzer for FUZZ_SECONDS (60) of processor time
+#   make plots      the plot and table of docs/gate.md, from the simulation
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
 #   make clean
 
 PREFIX = /usr/local
 BUILDTYPE = debugoptimized
-FUZZ_SECONDS = 10
+FUZZ_SECONDS ?= 60
 
 # Debian's own Meson, whatever else stands first in PATH.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
@@ -86,6 +87,12 @@ fuzz: deps-dev
 soak: build/weir
 	@/usr/bin/python3 scripts/soak.py $(SOAK)
 
+plots: build/build.ninja
+	@$(NINJA) -C build src/job/gate_plot
+	@build/src/job/gate_plot svg > docs/gate.svg
+	@build/src/job/gate_plot table > build/gate-table.md
+	@sed -i -e '/^<!-- make plots/r build/gate-table.md' -e '/^| server/,/^$$/{/^$$/!d}' docs/gate.md
+
 bench: deps
 	@$(MAKE) --no-print-directory all
 	@/usr/bin/python3 bench/run.py
@@ -101,4 +108,4 @@ clean:
 
 # Ninja knows whether it is up to date.
 .PHONY: build/weir all deps deps-dev demo test check reliability sanitize sanitize-address \
-    sanitize-thread fuzz soak bench install clean
+    sanitize-thread fuzz soak plots bench install clean

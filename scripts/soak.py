@@ -27,9 +27,10 @@ import tempfile
 import threading
 import time
 
-MEMORY_SLACK = 8 << 20  # bytes that the allocator may come and go by
+MEMORY_SLACK = 16 << 20  # bytes that the allocator may come and go by
 DESCRIPTOR_SLACK = 16
 LINES_IN_TABLE = 12
+OF_A_JOURNAL = (".weir", ".weir-wal", ".weir-shm", ".weir-journal")
 
 
 @dataclasses.dataclass
@@ -50,20 +51,20 @@ def status_of(pid):
     return int(fields["VmRSS"].split()[0]) << 10, int(fields["Threads"])
 
 
-def descriptors_of(pid, output):
-    """How many are open, and how long the file of rows is, whatever name it has by now."""
+def descriptors_of(pid, folder):
+    """How many are open, and how long the file of rows is, whatever name it has by now, if any."""
     count = written = 0
     for link in os.scandir(f"/proc/{pid}/fd"):
         count += 1
         with contextlib.suppress(OSError):
-            name = os.path.basename(os.readlink(link.path))
-            if output in name and ".weir" not in name:
+            path = os.readlink(link.path)
+            if path.startswith(f"{folder}/") and not path.endswith(OF_A_JOURNAL):
                 written = max(written, os.stat(link.path).st_size)
     return count, written
 
 
-def take_sample(begun, pid, mock, output):
-    descriptors, written = descriptors_of(pid, output)
+def take_sample(begun, pid, mock, folder):
+    descriptors, written = descriptors_of(pid, folder)
     memory, threads = status_of(pid)
     return Sample(time.monotonic() - begun, written, memory, descriptors, threads,
                   status_of(mock)[0] if mock else 0)
@@ -120,7 +121,7 @@ def run(args, folder):
                 except subprocess.TimeoutExpired:
                     with contextlib.suppress(OSError, KeyError):  # it may be ending
                         samples.append(take_sample(begun, process.pid, mock and mock.pid,
-                                                   output.name))
+                                                   folder))
         finally:
             for child in (process, mock):
                 if child and child.poll() is None:

@@ -1,6 +1,6 @@
 /*
- * rate_hint.c: see rate_hint.h. Its invariant: nothing a server sends makes a number that is negative
- * or a time beyond a year.
+ * rate_hint.c: see rate_hint.h. Its invariant: nothing a server sends makes a number that is
+ * negative or a time beyond a year.
  */
 #include "rate_hint.h"
 
@@ -103,8 +103,8 @@ static void read_parameter(fields *f, span parameter, time_t wall_now)
     static const struct {
         const char *name;
         char what;
-    } names[] = {{"r", 'r'}, {"t", 't'},         {"q", 'q'},
-                 {"w", 'w'}, {"remaining", 'r'}, {"reset", 't'}, {"limit", 'q'}};
+    } names[] = {{"r", 'r'},         {"t", 't'},     {"q", 'q'},    {"w", 'w'},
+                 {"remaining", 'r'}, {"reset", 't'}, {"limit", 'q'}};
     span value = parameter;
     span name = cut(&value, '=');
     value = trimmed(value.at, value.end);

@@ -9,8 +9,8 @@
  *   RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset: 100; 50; 30    (up to -05)
  *   X-RateLimit-Limit, -Remaining, -Reset, -Reset-After and X-Rate-Limit-...
  *
- * A reset is in seconds from now, or a point in time in seconds or milliseconds since 1970: which of
- * them is told by its size. What is malformed is no hint. Several limits: the tightest counts.
+ * A reset is in seconds from now, or a point in time in seconds or milliseconds since 1970: which
+ * of them is told by its size. What is malformed is no hint. Several limits: the tightest counts.
  */
 #ifndef WI_RATE_HINT_H
 #define WI_RATE_HINT_H

@@ -95,9 +95,21 @@ TEST(a_reset_is_a_delay_or_a_time)
 TEST(what_is_no_hint)
 {
     static const char *const values[] = {
-        "",       "\"default\"", "\"default\";r=50", "\"default\";t=50", "r;t",
-        "r=;t=",  "r=-1;t=5",    "r=1;t=-5",         "r=1;t=0",          "r=1e3;t=5",
-        "r=1;t=x", "\"open;r=1;t=5", "remaining=5", "remaining=x, reset=5", ";;;,,,===",
+        "",
+        "\"default\"",
+        "\"default\";r=50",
+        "\"default\";t=50",
+        "r;t",
+        "r=;t=",
+        "r=-1;t=5",
+        "r=1;t=-5",
+        "r=1;t=0",
+        "r=1e3;t=5",
+        "r=1;t=x",
+        "\"open;r=1;t=5",
+        "remaining=5",
+        "remaining=x, reset=5",
+        ";;;,,,===",
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         expect_none("RateLimit", values[i]);
@@ -110,8 +122,9 @@ TEST(what_is_no_hint)
 
 TEST(other_fields_are_not_ours)
 {
-    static const char *const names[] = {"Retry-After", "X-Rate", "RateLimited", "X-RateLimit",
-                                        "X-RateLimit-Bucket", "Rate-Limit-Limit", "X-", ""};
+    static const char *const names[] = {
+        "Retry-After",        "X-Rate",           "RateLimited", "X-RateLimit",
+        "X-RateLimit-Bucket", "Rate-Limit-Limit", "X-",          ""};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         wi_rate_hint hint = {0};
         EXPECT(!feed(&hint, names[i], "r=1;t=1"));

@@ -65,11 +65,17 @@ static void read_word(wi_shell *shell, char c)
     shell->in_word = !ends;
 }
 
+/* "<<" begins a here-document; "<<<" is something else, and takes a word. */
+static bool is_here(const wi_shell *shell)
+{
+    return shell->less == 2 || shell->less > 3;
+}
+
 /* A here-document, $'...' or $[...] of some shells, and a '#' that is a comment for some. */
 static bool is_obscure(const wi_shell *shell, char c)
 {
-    return (shell->less == 2 && c != '<') || shell->less > 3 ||
-           (shell->last == '$' && (c == '\'' || c == '[')) || (shell->last == ')' && c == '#');
+    return (is_here(shell) && c != '<') || (shell->last == '$' && (c == '\'' || c == '[')) ||
+           (shell->last == ')' && c == '#');
 }
 
 static void read_line(wi_shell *shell, char c)
@@ -132,7 +138,7 @@ void wi_shell_read(wi_shell *shell, char c)
         shell->escaped = false;
         if (c == '\n') /* as if neither of them were there */
             return;
-        shell->lost = shell->lost || shell->less == 2;
+        shell->lost = shell->lost || is_here(shell);
         shell->in_word = true;
         shell->spelled = 5;
         shell->last = 0;
@@ -171,7 +177,7 @@ const char *wi_shell_word(wi_shell *shell)
     if (where == COMMENT)
         return "stands in a comment, which a line break in its value would end";
     if ((where != PLAIN && where != PARENS) || shell->in_bracket || shell->escaped ||
-        shell->last == '$' || shell->less == 2)
+        shell->last == '$' || is_here(shell))
         return "stands where no quotes protect its value (behind a $, or in `...`, ${...}, "
                "$((...)), [...]); put it before that: V={}; ... \"$V\"";
     shell->in_word = true;

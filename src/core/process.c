@@ -105,6 +105,7 @@ static weir_status order_initialization(wi_process *process, wi_module_cache *fu
     if (status)
         return status;
     order->has_arg = arg != NULL;
+    process->owes_ready = true;
     push(process, order, sizeof *order);
     push(process, arg, order->arg_len);
     return WEIR_OK;
@@ -133,6 +134,7 @@ weir_status wi_process_run(wi_process *process, wi_module_cache *functions, cons
     order->id = ++process->last_id;
     order->name_len = task->name ? (uint32_t)strnlen(task->name, WI_WORKER_NAME_MAX) : 0;
     process->task = task;
+    process->owes_reply = true;
     push(process, order, sizeof *order);
     push(process, task->name, order->name_len);
     push(process, task->arg, order->arg_len);
@@ -196,6 +198,10 @@ static void deliver(wi_process *process)
 {
     const wi_worker_reply *reply = &process->reply;
     process->has_head = false;
+    if (reply->kind == WI_WORKER_RUN)
+        process->owes_reply = false;
+    else
+        process->owes_ready = false;
     void *result = NULL;
     weir_error *error = &process->error;
     if (reply->status || reply->missing) {
@@ -227,8 +233,10 @@ static weir_status begin_reply(wi_process *process, weir_error *err)
     const wi_worker_reply *reply = &process->reply;
     bool is_run = reply->kind == WI_WORKER_RUN;
     bool failed = reply->status || reply->missing;
-    bool sound = (is_run || reply->kind == WI_WORKER_INITIALIZE) &&
+    bool owed = is_run ? process->owes_reply && !process->owes_ready : process->owes_ready;
+    bool sound = owed && (is_run || reply->kind == WI_WORKER_INITIALIZE) &&
                  reply->id == (is_run ? process->last_id : 0) &&
+                 (unsigned)reply->status <= WEIR_BROKEN &&
                  reply->len <= (failed                       ? sizeof process->error.text - 1
                                 : is_run && reply->has_value ? WI_WORKER_VALUE_MAX
                                                              : 0);
@@ -237,7 +245,7 @@ static weir_status begin_reply(wi_process *process, weir_error *err)
     process->has_head = true;
     process->got = 0;
     process->value = NULL;
-    if (!failed && reply->has_value) {
+    if (!failed && is_run && reply->has_value) {
         process->value = malloc(reply->len ? reply->len : 1);
         if (!process->value)
             return wi_fail(err, WEIR_NOMEM,

@@ -44,6 +44,8 @@ struct wi_process {
     const wi_process_events *events;
     wi_spawned spawned;
     bool is_dead;
+    bool owes_ready; /* what it may say; anything else is not its own to say */
+    bool owes_reply;
     bool has_refused; /* it ended before it had read all of its last order */
     weir_error fault; /* why it was killed from here; WEIR_OK: it was not */
     int orders_fd;    /* -1: no more orders */

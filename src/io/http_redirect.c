@@ -16,10 +16,6 @@
 #include "http_curl.h"
 #include "text.h"
 
-#ifndef CURLU_PUNYCODE /* libcurl 7.88; an older one gives the name as it is, which is refused */
-#define CURLU_PUNYCODE (1 << 12)
-#endif
-
 enum { MAX_PASSED = 64 << 10 }; /* of a redirect's body, before its connection is given up for it */
 
 /* ---- an answer that leads elsewhere ---- */
@@ -99,8 +95,7 @@ bool wi_reach_check_host(wi_http_exchange *exchange)
     char *host;
     if (!reach)
         return true;
-    bool known = part(exchange, CURLUPART_HOST, CURLU_PUNYCODE, &host) ||
-                 part(exchange, CURLUPART_HOST, 0, &host); /* letters that are in no alphabet */
+    bool known = part(exchange, CURLUPART_HOST, 0, &host);
     exchange->verdict = wi_reach_host(reach, known ? host : "", port_of(exchange), exchange->why);
     if (exchange->verdict == WI_REACH_ADDRESS && http->proxied) {
         exchange->verdict = WI_REACH_NO;

@@ -4,9 +4,9 @@
  *
  * Twenty failures in a row are needed, or five if it had answered before and the connection itself
  * failed: a server that is restarted refuses everything for a while, and each refusal costs an item
- * one of its attempts. An origin that never answered has three seconds before it is taken to be gone,
- * in which a few items come to their own end as they would without all this, and is waited for only a
- * third of the time: more likely its name is wrong than that it is about to start.
+ * one of its attempts. An origin that never answered has three seconds before it is taken to be
+ * gone, in which a few items come to their own end as they would without all this, and is waited
+ * for only a third of the time: more likely its name is wrong than that it is about to start.
  */
 #include "breaker.h"
 

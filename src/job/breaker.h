@@ -3,10 +3,10 @@
  *
  * A circuit breaker (M. Nygard, "Release It!", 2007) with patience. So many failures in a row, not
  * one answer between them, and the origin is taken to be gone: nothing begins there but one request
- * now and then, to see whether it is back, at growing intervals; what is queued waits. After a while
- * of that the wait is over, and what is queued fails at once; the one request now and then goes on,
- * and the first answer, be it good or bad, ends all this. Pure logic: the caller brings the time and
- * a lock.
+ * now and then, to see whether it is back, at growing intervals; what is queued waits. After a
+ * while of that the wait is over, and what is queued fails at once; the one request now and then
+ * goes on, and the first answer, be it good or bad, ends all this. Pure logic: the caller brings
+ * the time and a lock.
  */
 #ifndef WI_BREAKER_H
 #define WI_BREAKER_H

@@ -131,7 +131,10 @@ static void go_on_until_it_ends(uint64_t seed)
             once.kill_at = last ? 0 : 1 + wi_random_below(&r, d.items);
             ended = run_and_kill(&o, &once);
         } else {
-            once.stop_at = 1 + wi_random_below(&r, d.items / d.per_piece + 1);
+            if (wi_random_below(&r, 2))
+                once.stop_at = 1 + wi_random_below(&r, d.items / d.per_piece + 1);
+            else
+                once.stop_in = wi_random_below(&r, d.items);
             once.stop_how = wi_random_below(&r, 2) ? WEIR_STOP_NOW : WEIR_STOP_DRAIN;
             ended = run_once(&o, &once).end == WEIR_JOB_END_COMPLETE;
         }
@@ -144,7 +147,7 @@ static void go_on_until_it_ends(uint64_t seed)
 TEST(killed_and_continued)
 {
     const char *more = getenv("WEIR_LONG");
-    for (uint64_t seed = 1; seed <= (more ? 1000 : 40); seed++) {
+    for (uint64_t seed = 1; seed <= (more ? 1000 : 12); seed++) {
         int before = atomic_load(&test_failures);
         REQUIRE(folder_begin());
         go_on_until_it_ends(seed);
@@ -172,6 +175,29 @@ TEST(nothing_is_left_to_do)
         expect_rows(&d, &o, d.fail_percent);
     }
     folder_end();
+}
+
+/* Of one whose rows were half out, and of all that came since, nothing is kept. */
+TEST(what_is_cut_short_with_rows_that_are_out)
+{
+    for (int unordered = 0; unordered < 2; unordered++) {
+        wi_random r;
+        wi_random_init(&r, 5);
+        REQUIRE(folder_begin());
+        wi_job_options o = options_of(&r, false);
+        o.common.unordered = unordered;
+        o.common.commit_every = 1;
+        diligent d = {.seed = 5, .items = 30, .per_piece = 3, .rows = 1000, .padding = 1000};
+        diligent cut = d;
+        cut.stop_in = 16;
+        cut.stop_how = WEIR_STOP_NOW;
+        weir_job_stats s = run_once(&o, &cut);
+        EXPECT_INT(s.end, WEIR_JOB_END_STOPPED);
+        EXPECT(s.cancelled > 0);
+        EXPECT_INT(run_once(&o, &d).end, WEIR_JOB_END_COMPLETE);
+        expect_rows(&d, &o, 0);
+        folder_end();
+    }
 }
 
 /* Several that are larger than the memory, at once, and without order: one at a time goes out, and
@@ -209,4 +235,4 @@ TEST(rows_of_one_piece_stand_together)
 }
 
 TESTS(CASE(killed_and_continued), CASE(nothing_is_left_to_do),
-      CASE(rows_of_one_piece_stand_together))
+      CASE(what_is_cut_short_with_rows_that_are_out), CASE(rows_of_one_piece_stand_together))

@@ -24,6 +24,7 @@ typedef struct diligent {
     bool fails_late;  /* in their last row; else that is the only one */
     int64_t fault_at; /* this piece is the job's fault; 0: none */
     int64_t stop_at;  /* at this piece somebody stops the job; 0: never */
+    int64_t stop_in;  /* or in the midst of this item; 0: in none */
     weir_stop stop_how;
     int64_t kill_at;    /* as this item begins, the process is killed; 0: never */
     int64_t stuck_from; /* from this piece on, items wait until the job stops; 0: none does */
@@ -167,6 +168,8 @@ static inline bool diligent_do_item(diligent_hand *h, wi_portion *portion, int64
         return false;
     for (int64_t r = 0; r < n; r++) {
         diligent_put_row(d, portion, item * d->rows + r, failed && r == n - 1);
+        if (d->stop_in && item == d->stop_in && r == n / 2)
+            weir_job_stop(d->job, d->stop_how);
         if (portion->rows.len + portion->failed_rows.len >= WI_PORTION_BYTES &&
             !wi_hand_flush(h->hand))
             return false;

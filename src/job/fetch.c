@@ -35,7 +35,7 @@ static weir_status origin_of(const char *url, const char *shown, wi_buf *origin,
         return wi_fail(err, WEIR_INVALID, "\"%.100s\" is not a URL with http:// or https://",
                        shown);
     const char *start = url + scheme;
-    const char *end = start + strcspn(start, "/?#\\");
+    const char *end = start + strcspn(start, "/?#"); /* for libcurl, too, no backslash */
     const char *at = memrchr(start, '@', (size_t)(end - start));
     if (at)
         start = at + 1;
@@ -69,7 +69,7 @@ static bool hide_userinfo(char **shown, const char *url)
     const char *text = *shown ? *shown : url;
     const char *start = strstr(text, "://");
     start = start ? start + 3 : text;
-    const char *end = start + strcspn(start, "/?#\\");
+    const char *end = start + strcspn(start, "/?#"); /* for libcurl, too, no backslash */
     const char *at = memrchr(start, '@', (size_t)(end - start));
     if (!at)
         return true;

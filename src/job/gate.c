@@ -18,8 +18,11 @@
 #include "pace.h"
 #include "quota.h"
 
+#define MEMORY WI_SECOND
+
 enum {
-    SPARE_PART = 8, /* of the total is kept free for those who have less than their share */
+    SPARE_PART = 8,      /* of the total is kept for who may come */
+    MOST_LOOKED_AT = 64, /* other origins, to see what they had */
 };
 
 /* What one lane has of a limit. */
@@ -33,7 +36,10 @@ struct wi_origin {
     size_t index;
     wi_limit limit;
     int64_t in_flight;
-    bool wants; /* it was turned away for want of a slot of the total */
+    wi_list recent; /* in gate->recent */
+    int64_t seen;
+    int64_t used;    /* the most it had in flight lately, or would have had; */
+    int64_t used_at; /* since then */
     wi_bucket given; /* the rate that the user gave */
     wi_pace pace;
     wi_quota quota;
@@ -51,7 +57,8 @@ struct wi_gate {
     wi_origin *origins;
     int64_t in_flight;
     int64_t peak;
-    int64_t active; /* origins that have something in flight, or want to */
+    wi_list recent; /* origins that have a share of the total, longest unheard of first */
+    int64_t active; /* so many */
     bool spared[WI_MAX_LANES]; /* turned away so that something is spared for other origins */
     uint64_t last_ticket;
     claim claims[WI_MAX_LANES]; /* on the total */
@@ -65,6 +72,7 @@ weir_status wi_gate_new(const wi_gate_options *options, wi_gate **out, weir_erro
     gate->options = *options;
     /* A twentieth of a second's worth may start at once: smooth, yet no timer per request. */
     gate->burst = options->rate / 20 > 1 ? options->rate / 20 : 1;
+    wi_list_init(&gate->recent);
     pthread_mutex_init(&gate->lock, NULL);
     *out = gate;
     return WEIR_OK;
@@ -94,6 +102,7 @@ static wi_origin *origin_new(wi_gate *gate, const char *name, size_t len)
     const wi_gate_options *o = &gate->options;
     origin->given = (wi_bucket){.rate = o->rate, .burst = gate->burst, .tokens = gate->burst};
     wi_breaker_init(&origin->breaker, o->patience);
+    wi_list_init(&origin->recent);
     int64_t most = o->per_origin > 0 && o->per_origin < o->total ? o->per_origin : o->total;
     wi_limit_init(&origin->limit, o->find_limit ? 0 : most, most);
     if (!wi_map_put(&gate->by_name, origin->name, len, origin)) {
@@ -151,30 +160,69 @@ static void wait_for(wi_gate *gate, claim *mine)
         mine->ticket = ++gate->last_ticket;
 }
 
-static bool is_active(const wi_origin *origin)
+static void use(wi_origin *origin, int64_t n, int64_t now)
 {
-    return origin->in_flight > 0 || origin->wants;
+    origin->used = n;
+    origin->used_at = now;
 }
 
-static void want(wi_gate *gate, wi_origin *origin, bool wants)
+/* The origins with something in flight, or that were heard of in the last second, have a share. */
+static void see(wi_gate *gate, wi_origin *origin, int64_t now)
 {
-    bool was = is_active(origin);
-    origin->wants = wants;
-    gate->active += is_active(origin) - was;
+    gate->active += wi_list_empty(&origin->recent);
+    wi_list_remove(&origin->recent);
+    wi_list_append(&gate->recent, &origin->recent);
+    origin->seen = now;
+    if (now - origin->used_at > MEMORY)
+        use(origin, origin->in_flight, now);
+    for (;;) {
+        wi_origin *oldest = wi_container_of(gate->recent.next, wi_origin, recent);
+        if (oldest->seen > now - MEMORY)
+            return;
+        wi_list_remove(&oldest->recent);
+        use(oldest, oldest->in_flight, now);
+        if (oldest->in_flight > 0) {
+            wi_list_append(&gate->recent, &oldest->recent);
+            oldest->seen = now;
+        } else {
+            gate->active--;
+        }
+    }
+}
+
+static int64_t fair_share(const wi_gate *gate)
+{
+    int64_t each = gate->options.total / gate->active;
+    return each > 0 ? each : 1;
+}
+
+/* What others would still have if they had their share, as far as they want it. */
+static int64_t kept_for_others(const wi_gate *gate, const wi_origin *origin)
+{
+    int64_t each = fair_share(gate);
+    int64_t kept = 0;
+    int64_t looked_at = 0;
+    const wi_list *node = gate->recent.next;
+    for (; node != &gate->recent && looked_at < MOST_LOOKED_AT; node = node->next, looked_at++) {
+        const wi_origin *other = wi_container_of(node, wi_origin, recent);
+        int64_t wanted = other->used < each ? other->used : each;
+        if (other != origin && wanted > other->in_flight)
+            kept += wanted - other->in_flight;
+    }
+    int64_t least = gate->active > 1 ? gate->options.total / SPARE_PART : 0;
+    return kept > least ? kept : least;
 }
 
 /*
- * May it have one more of the total? Below its even share of that always; beyond, as long as
- * something is left for the others. So an origin that is slow and keeps what it has cannot take it
- * all from those that are quick and give theirs back; and alone it may have everything.
+ * May it have one more of the total? Below its even share of that always; beyond, as long as what
+ * the others had lately is left for them, and a little for who may come. So an origin that is slow
+ * and keeps what it has cannot take it all from those that are quick and give theirs back; and
+ * alone it may have everything.
  */
 static bool is_fair(const wi_gate *gate, const wi_origin *origin)
 {
-    int64_t active = gate->active + !is_active(origin);
-    int64_t total = gate->options.total;
-    if (active < 2 || origin->in_flight < total / active)
-        return true;
-    return total - gate->in_flight > total / SPARE_PART;
+    return origin->in_flight < fair_share(gate) ||
+           gate->options.total - gate->in_flight > kept_for_others(gate, origin);
 }
 
 static bool slot_is_free(wi_gate *gate, wi_origin *origin, int lane, int64_t now, int64_t *again)
@@ -190,7 +238,7 @@ static bool slot_is_free(wi_gate *gate, wi_origin *origin, int lane, int64_t now
         return false;
     }
     if (gate->in_flight >= total || is_owed(gate, gate->claims, lane, total)) {
-        want(gate, origin, true);
+        use(origin, total, now); /* it would have more */
         wait_for(gate, &gate->claims[lane]);
         return false;
     }
@@ -238,9 +286,8 @@ static void take_slot(wi_gate *gate, wi_origin *origin, int lane, int64_t now, b
     wi_bucket_take(&origin->pace.bucket);
     wi_quota_take(&origin->quota, now);
     wi_breaker_begin(&origin->breaker, now);
-    want(gate, origin, false);
-    gate->active += !is_active(origin);
-    origin->in_flight++;
+    if (++origin->in_flight > origin->used)
+        use(origin, origin->in_flight, now);
     origin->claims[lane].in_flight++;
     origin->claims[lane].ticket = 0;
     gate->claims[lane].in_flight++;
@@ -271,9 +318,8 @@ static bool origin_may(wi_origin *origin, int64_t now, int64_t *again)
 }
 
 /* What is held back has no claim to a slot that others could use. */
-static void give_way(wi_gate *gate, wi_origin *origin, int lane)
+static void give_way(wi_gate *gate, int lane)
 {
-    want(gate, origin, false);
     gate->claims[lane].ticket = 0;
 }
 
@@ -282,9 +328,10 @@ static wi_entry enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, i
 {
     bool gone = false;
     if (!wi_breaker_may(&origin->breaker, now, again, &gone) || !origin_may(origin, now, again)) {
-        give_way(gate, origin, lane);
+        give_way(gate, lane);
         return gone ? WI_ENTRY_GONE : WI_ENTRY_LATER;
     }
+    see(gate, origin, now);
     if (!beyond && !slot_is_free(gate, origin, lane, now, again))
         return WI_ENTRY_LATER;
     return WI_ENTRY_IN;
@@ -306,7 +353,6 @@ wi_entry wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, 
 static void leave(wi_gate *gate, wi_origin *origin, int lane, bool poke[])
 {
     origin->in_flight--;
-    gate->active -= !is_active(origin);
     origin->claims[lane].in_flight--;
     gate->in_flight--;
     gate->claims[lane].in_flight--;
@@ -326,8 +372,7 @@ static void learn(wi_origin *origin, int64_t now, const wi_leaving *leaving)
     if (signal == WI_SIGNAL_FINE)
         wi_pace_accepted(&origin->pace, now, began);
     bool told = wi_rate_hint_is_whole(&leaving->hint);
-    if ((signal == WI_SIGNAL_RATE && !told) ||
-        (signal == WI_SIGNAL_BUSY && (was_set || alone))) {
+    if ((signal == WI_SIGNAL_RATE && !told) || (signal == WI_SIGNAL_BUSY && (was_set || alone))) {
         bool set = wi_pace_refused(&origin->pace, now, began, alone);
         if (set && !was_set)
             wi_limit_restore(&origin->limit, now);
@@ -359,6 +404,8 @@ bool wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now,
     if (wi_rate_hint_is_whole(&leaving->hint))
         wi_quota_hear(&origin->quota, now, &leaving->hint, origin->in_flight - 1,
                       gate->options.longest_hold);
+    else
+        wi_quota_hear_nothing(&origin->quota, now - leaving->duration);
     leave(gate, origin, lane, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);

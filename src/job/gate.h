@@ -5,9 +5,9 @@
  * given (--rate) and one that is found (pace.h), what its server says that is left (rate_hint.h), a
  * time until which it is held back (Retry-After) and a circuit breaker (breaker.h); all origins
  * share the total in flight, of which none takes more than its part while others want theirs. Any
- * lane's thread may call; nothing blocks beyond a short lock. A lane that is turned away for want of
- * a slot is poked when one is due to it: with all slots taken, each lane has a claim to its share.
- * It is to ask again then, for as long as it has something to start there.
+ * lane's thread may call; nothing blocks beyond a short lock. A lane that is turned away for want
+ * of a slot is poked when one is due to it: with all slots taken, each lane has a claim to its
+ * share. It is to ask again then, for as long as it has something to start there.
  */
 #ifndef WI_GATE_H
 #define WI_GATE_H

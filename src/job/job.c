@@ -273,7 +273,7 @@ static weir_status add_facts(weir_job *job, weir_error *err)
     wi_facts_add(facts, "job", job->kind->name);
     wi_facts_add(facts, "format", format_name(job->format));
     wi_facts_add(facts, "errors", o->errors ? format_name(errors) : NULL);
-    if (job->format == WI_FORMAT_CSV)
+    if (job->format == WI_FORMAT_CSV && !job->kind->blocking)
         add_columns(facts, wi_works_schema(job->works));
     return facts->failed ? wi_fail_nomem(err) : WEIR_OK;
 }

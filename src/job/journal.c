@@ -32,6 +32,8 @@ weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err
         return wi_fail(err, WEIR_INVALID,
                        "%s is no journal of Weir's: move it away, or name another output",
                        journal->name);
+    case SQLITE_INTERRUPT:
+        return wi_journal_fail_damaged(journal, "its pages lead nowhere", err);
     case SQLITE_CORRUPT:
         return wi_journal_fail_damaged(journal, journal->sql->errmsg(journal->db), err);
     case SQLITE_FULL:
@@ -45,7 +47,12 @@ weir_status wi_journal_fail(const wi_journal *journal, int code, weir_error *err
                            journal->name);
         if (code == SQLITE_CANTOPEN_ISDIR)
             sys_errno = EISDIR;
-        return wi_fail_errno(err, sys_errno ? sys_errno : EACCES, "cannot open %s", journal->name);
+        if (sys_errno && sys_errno != ENOENT)
+            return wi_fail_errno(err, sys_errno, "cannot open %s", journal->name);
+        return wi_fail(err, WEIR_IO, /* SQLite has asked for something else since */
+                       "cannot open %s, or a file that belongs beside it: perhaps there are too "
+                       "many open files",
+                       journal->name);
     case SQLITE_IOERR:
         if (code == SQLITE_IOERR_NOMEM)
             return wi_fail_nomem(err);
@@ -121,6 +128,38 @@ weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t 
     status = wi_journal_run(journal, set, err);
     journal->sql->finalize(set);
     return status;
+}
+
+/* ---- patience ---- */
+
+enum { STEPS = 1000, LEAST = 1000, BYTES = 100 }; /* a reader takes far less than 10 steps a byte */
+
+static int lose_patience(void *arg)
+{
+    wi_journal *journal = arg;
+    return journal->patience-- <= 0;
+}
+
+void wi_journal_watch(wi_journal *journal, int64_t bytes)
+{
+    journal->patience = LEAST + bytes / BYTES;
+    journal->sql->progress_handler(journal->db, STEPS, lose_patience, journal);
+}
+
+weir_status wi_journal_watch_size(wi_journal *journal, weir_error *err)
+{
+    int64_t pages = 0, page = 0;
+    weir_status status = wi_journal_ask(journal, "PRAGMA page_count", 0, &pages, err);
+    if (status == WEIR_OK)
+        status = wi_journal_ask(journal, "PRAGMA page_size", 0, &page, err);
+    if (status == WEIR_OK)
+        wi_journal_watch(journal, pages * page);
+    return status;
+}
+
+void wi_journal_unwatch(wi_journal *journal)
+{
+    journal->sql->progress_handler(journal->db, 0, NULL, NULL);
 }
 
 /* ---- life ---- */
@@ -343,19 +382,21 @@ weir_status wi_journal_failed_rows(wi_journal *journal, size_t output,
                                    void *arg, weir_error *err)
 {
     sqlite3_stmt *ranges = NULL;
-    weir_status status = wi_journal_prepare(
-        journal, "SELECT position, length FROM failed_rows WHERE output = ? ORDER BY position",
-        &ranges, err);
-    if (status != WEIR_OK)
-        return status;
+    weir_status status = wi_journal_watch_size(journal, err);
+    if (status == WEIR_OK)
+        status = wi_journal_prepare(
+            journal, "SELECT position, length FROM failed_rows WHERE output = ? ORDER BY position",
+            &ranges, err);
     int code = SQLITE_DONE;
-    journal->sql->bind_int64(ranges, 1, (int64_t)output);
+    if (status == WEIR_OK)
+        journal->sql->bind_int64(ranges, 1, (int64_t)output);
     while (status == WEIR_OK && (code = journal->sql->step(ranges)) == SQLITE_ROW)
         status = range(arg, journal->sql->column_int64(ranges, 0),
                        journal->sql->column_int64(ranges, 1), err);
     if (status == WEIR_OK && code != SQLITE_DONE)
         status = wi_journal_fail(journal, code, err);
     journal->sql->finalize(ranges);
+    wi_journal_unwatch(journal);
     return status;
 }
 
@@ -364,8 +405,11 @@ weir_status wi_journal_rewrite(wi_journal *journal, const int64_t *lengths, weir
     weir_error failure;
     weir_status status = begin(journal, &failure);
     if (status == WEIR_OK && journal->retries)
+        status = wi_journal_watch_size(journal, &failure);
+    if (status == WEIR_OK && journal->retries)
         status = wi_journal_exec(
             journal, "DELETE FROM failed_rows; DELETE FROM item WHERE outcome = 1;", &failure);
+    wi_journal_unwatch(journal);
     if (status == WEIR_OK)
         status = commit(journal, lengths, WI_JOURNAL_REWRITTEN, &failure);
     if (status != WEIR_OK)

@@ -65,6 +65,15 @@ static weir_status fail_write(const wi_journal *journal, int sys_errno, weir_err
     return wi_fail_errno(err, sys_errno, "cannot write %s", journal->name);
 }
 
+static weir_status fail_readonly(const wi_journal *journal, weir_error *err)
+{
+    if (faccessat(AT_FDCWD, journal->path, W_OK, AT_EACCESS) != 0)
+        return fail_write(journal, errno, err);
+    return wi_fail(err, WEIR_IO,
+                   "cannot open %s but to read it: perhaps there are too many open files",
+                   journal->name);
+}
+
 /* With the mode that the output has or will have; SQLite's would be another. */
 static weir_status make_file(wi_journal *journal, const char *like, weir_error *err)
 {
@@ -88,10 +97,9 @@ static weir_status open_file(wi_journal *journal, weir_error *err)
     if (code != SQLITE_OK)
         return wi_journal_fail(journal, sql->extended_errcode(journal->db), err);
     sql->extended_result_codes(journal->db, 1);
+    wi_journal_watch(journal, 0);
     if (sql->db_readonly(journal->db, "main")) /* it tried again to read only */
-        return fail_write(
-            journal, faccessat(AT_FDCWD, journal->path, W_OK, AT_EACCESS) != 0 ? errno : EACCES,
-            err);
+        return fail_readonly(journal, err);
     sql->db_config(journal->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sql->db_config(journal->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
@@ -348,7 +356,8 @@ static weir_status load_keys(wi_journal *journal, weir_error *err)
         if (!key || sql->column_bytes(keys, 0) != sizeof(wi_key) || !room-- ||
             (outcome != WI_COMMITTED_OK && outcome != WI_COMMITTED_FAILED))
             status = wi_journal_fail_damaged(journal, "an item is none", err);
-        journal->failed += outcome;
+        else
+            journal->failed += outcome;
         if (status == WEIR_OK && (outcome == WI_COMMITTED_OK || !journal->retries))
             wi_committed_add(journal->committed, key, (wi_committed_as)outcome);
     }
@@ -368,8 +377,9 @@ static weir_status load_state(wi_journal *journal, weir_error *err)
     if (status == WEIR_OK)
         status =
             wi_journal_ask(journal, "SELECT value FROM run WHERE name = 'seed'", 0, &seed, err);
+    /* count(*) would be one step, which nothing can end */
     if (status == WEIR_OK)
-        status = wi_journal_ask(journal, "SELECT count(*) FROM item", 0, &journal->items, err);
+        status = wi_journal_ask(journal, "SELECT count(id) FROM item", 0, &journal->items, err);
     if (status == WEIR_OK && (state < WI_JOURNAL_RUNNING || state > WI_JOURNAL_REWRITTEN))
         status = wi_journal_fail_damaged(journal, "it has no state", err);
     if (status != WEIR_OK)
@@ -435,6 +445,8 @@ static weir_status open_journal(wi_journal *journal, const wi_journal_options *o
     if (status == WEIR_OK)
         status = identify(journal, o->mode, err);
     if (status == WEIR_OK)
+        status = wi_journal_watch_size(journal, err);
+    if (status == WEIR_OK)
         status = choose(journal, o, &goes_on, err);
     if (status == WEIR_OK)
         status =
@@ -447,6 +459,8 @@ static weir_status open_journal(wi_journal *journal, const wi_journal_options *o
         status = load_committed(journal, o, err);
     if (status == WEIR_OK)
         status = prepare_all(journal, err);
+    if (status == WEIR_OK)
+        wi_journal_unwatch(journal);
     return status;
 }
 

@@ -25,7 +25,8 @@ struct wi_journal {
     wi_journal_state state;
     int64_t lengths[WI_JOURNAL_OUTPUTS];
     int64_t items;
-    int64_t failed; /* of them */
+    int64_t failed;   /* of them */
+    int64_t patience; /* of a watch: thousands of SQLite's steps */
 
     sqlite3_stmt *add;
     sqlite3_stmt *add_range;
@@ -58,6 +59,17 @@ weir_status wi_journal_set(const wi_journal *journal, const char *name, int64_t 
 /* The one number that `sql` asks for; fallback if there is none. */
 weir_status wi_journal_ask(const wi_journal *journal, const char *sql, int64_t fallback,
                            int64_t *out, weir_error *err);
+
+/*
+ * Between these two, what takes more of SQLite's steps than any sound file of this size fails:
+ * pages of a damaged one may refer to each other so that reading them never ends. The first may be
+ * called again when more is known of the file.
+ */
+void wi_journal_watch(wi_journal *journal, int64_t bytes);
+void wi_journal_unwatch(wi_journal *journal);
+
+/* The same for the size that it has. */
+weir_status wi_journal_watch_size(wi_journal *journal, weir_error *err);
 
 weir_status wi_journal_fail_damaged(const wi_journal *journal, const char *what, weir_error *err);
 

@@ -41,7 +41,16 @@
 
 #define RAMP_STEP (100 * WI_MILLISECOND)
 
-enum { RAMP_FROM = 32, RAMP_TO = 256, FIRST_ANSWERS = 8, MIN_ANSWERS = 16, TRY_AFTER = 32, MIN_BORNE = 4 };
+enum {
+    RAMP_FROM = 32,
+    RAMP_TO = 256,
+    FIRST_ANSWERS = 8,
+    MIN_ANSWERS = 16,
+    TRY_AFTER = 32,
+    MIN_BORNE = 4,
+    ODD_AFTER = 3,
+    ODD_TIMES = 3
+};
 
 static const double grow_below = 1.5;
 static const double cut_above = 2;
@@ -49,9 +58,11 @@ static const double smallest_step = 1.0 / 16;
 static const double step_growth = 1.19; /* the fourth root of 2 */
 static const double trial_goal = 0.9;
 static const double deepest_cut = 0.5;
+static const double forgotten = 1.0 / 256; /* with each answer, of the count of refusals */
+static const double odd_part = 0.15;       /* more than that is nobody's habit */
 static const double first_probe = 1.0 / 32;
 static const double boldest_probe = 1.0 / 4;
-static const double close_enough = 1.0 / 16;    /* between what is borne and what is not */
+static const double close_enough = 1.0 / 16;       /* between what is borne and what is not */
 static const double credit_for_answer = 1.0 / 250; /* refusals stay far below a hundredth */
 
 void wi_limit_init(wi_limit *l, int64_t fixed, int64_t ceiling)
@@ -126,8 +137,8 @@ static void halve(wi_limit *l, int64_t now)
 }
 
 /*
- * Too many at once: the height is remembered, and for a while not tried again. What was only tried is
- * undone; else the limit is halved, since nobody knows how far it is too high.
+ * Too many at once: the height is remembered, and for a while not tried again. What was only tried
+ * is undone; else the limit is halved, since nobody knows how far it is too high.
  */
 static void refused(wi_limit *l, int64_t now)
 {
@@ -146,10 +157,47 @@ static void refused(wi_limit *l, int64_t now)
     l->trying = false;
 }
 
+/*
+ * Some servers refuse one in fifty for reasons of their own. Three times in a row the limit was
+ * halved, each time answers came at the lower one, and then a refusal again: that is no sign of its
+ * height. It is as before, and three times that part of all answers is not heeded from now on.
+ */
+static bool tolerates(wi_limit *l, int64_t now)
+{
+    double part = l->refusals / l->answers;
+    if (l->tolerated > 0 && part <= l->tolerated)
+        return true;
+    l->tolerated = 0;
+    if (l->trying)
+        return false;
+    if (l->quiet < ODD_AFTER)
+        l->odd = 0;
+    else if (l->odd++ == 0)
+        l->odd_from = l->limit;
+    if (l->odd < ODD_TIMES || part > odd_part)
+        return false;
+    l->odd = 0;
+    l->tolerated = 3 * part;
+    l->good = l->bad = 0;
+    l->wary = true;
+    l->step = first_probe;
+    change_limit(l, l->odd_from, now);
+    return true;
+}
+
+static void count(wi_limit *l, bool busy)
+{
+    l->answers += 1 - l->answers * forgotten;
+    l->refusals += busy - l->refusals * forgotten;
+}
+
 static void overloaded(wi_limit *l, int64_t now, int64_t began, wi_signal signal)
 {
     bool news = began > l->halved_at;
     if (signal == WI_SIGNAL_BUSY) {
+        count(l, true);
+        if (news && tolerates(l, now))
+            return;
         if (news)
             refused(l, now);
         double least = -1 - l->limit / 16;
@@ -232,9 +280,10 @@ static void close_window(wi_limit *l)
 }
 
 /*
- * After a refusal. What lies between the highest limit that was borne and the lowest that was not is
- * halved until they are close; then the lower one stays, until enough answers have come that a
- * refusal or two among so many are rare: that much higher is tried, and higher still if it is borne.
+ * After a refusal. What lies between the highest limit that was borne and the lowest that was not
+ * is halved until they are close; then the lower one stays, until enough answers have come that a
+ * refusal or two among so many are rare: that much higher is tried, and higher still if it is
+ * borne.
  */
 static double next_height(wi_limit *l)
 {
@@ -314,6 +363,7 @@ void wi_limit_end(wi_limit *l, int64_t now, int64_t latency, wi_signal signal)
         overloaded(l, now, began, signal);
         return;
     }
+    count(l, false);
     l->credit = l->credit + credit_for_answer < 1 ? l->credit + credit_for_answer : 1;
     l->quiet += began > l->changed_at;
     if (l->wary && !(l->tried_from > 0))

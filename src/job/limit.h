@@ -17,14 +17,14 @@
 
 /* What the end of an attempt says of the other side. */
 typedef enum wi_signal {
-    WI_SIGNAL_FINE,   /* it answered, be it with an error */
-    WI_SIGNAL_RATE,   /* too many in this time (429) */
-    WI_SIGNAL_BUSY,   /* too many at once (503) */
-    WI_SIGNAL_LATE,   /* an answer began, but did not end in time */
-    WI_SIGNAL_SILENT, /* none began in time */
+    WI_SIGNAL_FINE,    /* it answered, be it with an error */
+    WI_SIGNAL_RATE,    /* too many in this time (429) */
+    WI_SIGNAL_BUSY,    /* too many at once (503) */
+    WI_SIGNAL_LATE,    /* an answer began, but did not end in time */
+    WI_SIGNAL_SILENT,  /* none began in time */
     WI_SIGNAL_REFUSED, /* no connection came about */
-    WI_SIGNAL_GONE,   /* there is no such name, or the connection was cut before any answer: no sign
-                         of too much */
+    WI_SIGNAL_GONE, /* there is no such name, or the connection was cut before any answer: no sign
+                       of too much */
 } wi_signal;
 
 typedef struct wi_limit {
@@ -42,22 +42,27 @@ typedef struct wi_limit {
     int64_t window_count;
     int64_t window_enough; /* so many close it */
     double window_limit;   /* when it opened */
-    double window_sum; /* ns */
-    bool window_bound; /* was the limit ever what held requests back? */
-    int held;          /* windows in a row that neither grew nor shrank */
-    double tried_from; /* the limit before it was cut on trial; 0: no trial */
-    double tried_mean; /* and the latency then */
-    double before;     /* the limit before it was halved for what is no sign of its height; 0 */
-    bool wary;         /* it was refused (BUSY) at some height: */
-    bool slow;         /* no higher for now: the last window's latency forbids it */
-    bool quiet_bound;  /* was the limit reached since it changed? */
-    int64_t quiet;     /* answers since, to requests begun since: */
+    double window_sum;     /* ns */
+    bool window_bound;     /* was the limit ever what held requests back? */
+    int held;              /* windows in a row that neither grew nor shrank */
+    double tried_from;     /* the limit before it was cut on trial; 0: no trial */
+    double tried_mean;     /* and the latency then */
+    double before;         /* the limit before it was halved for what is no sign of its height; 0 */
+    bool wary;             /* it was refused (BUSY) at some height: */
+    bool slow;             /* no higher for now: the last window's latency forbids it */
+    bool quiet_bound;      /* was the limit reached since it changed? */
+    int64_t quiet;         /* answers since, to requests begun since: */
     int64_t changed_at;
-    double good;       /* the highest that was borne; 0: not known */
-    double bad;        /* the lowest that was refused; 0: not known */
-    bool charged;      /* the last refusals came of trying */
-    bool trying;       /* higher than that, to see */
-    double credit;     /* refusals that may be risked so */
+    double good;      /* the highest that was borne; 0: not known */
+    double bad;       /* the lowest that was refused; 0: not known */
+    bool charged;     /* the last refusals came of trying */
+    bool trying;      /* higher than that, to see */
+    double credit;    /* refusals that may be risked so */
+    double answers;   /* of the last few hundred, */
+    double refusals;  /* so many were refused (BUSY) */
+    double tolerated; /* this part of them is refused whatever the limit; 0: none is */
+    int odd;          /* refusals in a row that less at once seems not to help against, */
+    double odd_from;  /* the first at this limit */
 } wi_limit;
 
 /* fixed > 0: the limit is that, always. Else it is found, never above ceiling (>= 1). */

@@ -1,19 +1,20 @@
 /*
- * pace.c: see pace.h. Its invariant: a refusal never raises the rate above what it was, and one of a
- * request that began before the last cut changes nothing.
+ * pace.c: see pace.h. Its invariant: a refusal never raises the rate above what it was, and one of
+ * a request that began before the last cut changes nothing.
  *
  * The first refusal only sets the anchor. The next one ends the measure, though not at once: what
  * began before it may still be on its way. Until an answer to a later request has come, the pace is
  * only slower. Then what was accepted, by the time between the two refusals, is the rate. A few
- * answers make a rough measure: it is refined at each refusal until there are enough, and in between
- * the pace creeps upwards without further ado, should it be too low. A good measure is left alone
- * until there is credit, of which each answer brings 1/200 and each refusal that came of trying takes
- * 1; then the rate grows by 1/16, 1/8 and so on, until a refusal measures it again. So a rate that was
- * raised is found out soon, and less than one in a hundred is ever refused for that.
+ * answers make a rough measure: it is refined at each refusal until there are enough, and in
+ * between the pace creeps upwards without further ado, should it be too low. A good measure is left
+ * alone until there is credit, of which each answer brings 1/200 and each refusal that came of
+ * trying takes 1; then the rate grows by 1/16, 1/8 and so on, until a refusal measures it again. So
+ * a rate that was raised is found out soon, and less than one in a hundred is ever refused for
+ * that.
  *
  * A server that asks us to wait (Retry-After) gives less between two refusals than it could, if it
- * had us wait for longer than it takes to have all again that it ever gives at once; and without the
- * wait, the measure is too high. The rate is looked for between the two.
+ * had us wait for longer than it takes to have all again that it ever gives at once; and without
+ * the wait, the measure is too high. The rate is looked for between the two.
  *
  * Where not even one at a time is borne and nothing is accepted that could be measured, the rate is
  * guessed at: 0.7 of what was tried, down to one a second, and double with each answer.

@@ -4,9 +4,9 @@
  * A server that refuses by a rate (429) is not kept within it by a limit of how many at once. What
  * it gives shows between two refusals: at both it had nothing left, so what it accepted in between
  * is just what it gives in that time, however it counts. From then on requests begin at that pace,
- * as from a token bucket, a little below what was measured; and now and then, when so many have been
- * accepted that a refusal among them is rare, a little above. Pure logic: the caller brings the
- * time and a lock.
+ * as from a token bucket, a little below what was measured; and now and then, when so many have
+ * been accepted that a refusal among them is rare, a little above. Pure logic: the caller brings
+ * the time and a lock.
  */
 #ifndef WI_PACE_H
 #define WI_PACE_H

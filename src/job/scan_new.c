@@ -293,36 +293,6 @@ static weir_status set_keeping(wi_scan *scan, const weir_scan_options *o, weir_e
 
 /* ---- what all rows depend on ---- */
 
-static const char *what_is_read(const weir_scan_options *o)
-{
-    switch (o->read) {
-    case WEIR_SCAN_LINES:
-        break;
-    case WEIR_SCAN_RECORDS:
-        return "records";
-    case WEIR_SCAN_WHOLE:
-        return "whole files";
-    case WEIR_SCAN_FACTS:
-        return "facts";
-    }
-    return NULL;
-}
-
-static const char *what_is_given(const weir_scan_options *o)
-{
-    switch (o->give) {
-    case WEIR_SCAN_ROWS:
-        break;
-    case WEIR_SCAN_COUNT:
-        return "count";
-    case WEIR_SCAN_FILES_WITH_MATCHES:
-        return "files-with-matches";
-    case WEIR_SCAN_FILES_WITHOUT_MATCH:
-        return "files-without-match";
-    }
-    return NULL;
-}
-
 /*
  * What a run that continues must have in common with the first: all that says what is read of a
  * file and what becomes of it. Not so
@@ -336,9 +306,12 @@ static const char *what_is_given(const weir_scan_options *o)
 static weir_status add_facts(const weir_scan_options *o, int64_t max_row, wi_facts *facts,
                              weir_error *err)
 {
-    wi_facts_add(facts, "what is read", what_is_read(o));
-    wi_facts_add(facts, "what is given", what_is_given(o));
-    wi_facts_add(facts, "records", o->records);
+    const char *records = o->records ? o->records : "auto";
+    wi_facts_add(facts, "records", o->read == WEIR_SCAN_RECORDS ? records : NULL);
+    wi_facts_add_flag(facts, "whole", o->read == WEIR_SCAN_WHOLE);
+    wi_facts_add_flag(facts, "count", o->give == WEIR_SCAN_COUNT);
+    wi_facts_add_flag(facts, "files-with-matches", o->give == WEIR_SCAN_FILES_WITH_MATCHES);
+    wi_facts_add_flag(facts, "files-without-match", o->give == WEIR_SCAN_FILES_WITHOUT_MATCH);
     wi_facts_add_flag(facts, "stat", o->stat);
     wi_facts_add(facts, "hash", o->hash);
     wi_facts_add_flag(facts, "text", o->text);

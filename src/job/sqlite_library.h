@@ -24,6 +24,7 @@
     X(errstr)                  \
     X(db_readonly)             \
     X(db_config)               \
+    X(progress_handler)        \
     X(exec)                    \
     X(prepare_v2)              \
     X(step)                    \

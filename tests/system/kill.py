@@ -98,6 +98,7 @@ def rows_of(path):
 class Subject:
     """What is common to the kinds. `watched` is the folder with all that a run writes."""
     kind = None
+    head = ()  # of the list of its items
 
     def __init__(self, weir, folder, look):
         self.weir = weir
@@ -109,6 +110,9 @@ class Subject:
         self.output = self.watched / f"rows.{suffix}"
         self.errors = self.watched / f"failed.{suffix}" if look.errors else None
         self.bodies = self.watched / "bodies" if look.save else None
+        self.listed = self.folder / "list"
+        self.lines = []
+        self.text = ""
 
     def args(self):
         args = ["-o", self.output, "--commit-every", self.look.commit_every]
@@ -117,6 +121,19 @@ class Subject:
         if self.look.unordered:
             args.append("--unordered")
         return args
+
+    def shuffle(self, chance):
+        """The same input in another order."""
+        chance.shuffle(self.lines)
+        self.put_lines()
+
+    def put_lines(self):
+        self.text = "".join(f"{line}\n" for line in [*self.head, *self.lines])
+        self.listed.write_text(self.text)
+
+    @property
+    def input(self):
+        return self.text.encode() if self.look.stdin else b""
 
     def begin(self, *options, env=None):
         process = self.weir.start(*self.command(*options), env=env, cwd=self.folder,
@@ -154,10 +171,6 @@ class Subject:
     def forget(self):
         """What the undisturbed run left in counters."""
 
-    @property
-    def input(self):
-        return b""
-
 
 Calm = collections.namedtuple("Calm", ["rows", "errors", "bodies", "code", "events"])
 
@@ -174,31 +187,27 @@ Look = collections.namedtuple("Look", ["csv", "unordered", "errors", "save", "st
 
 
 class Fetch(Subject):
-    """Requests to the mock; 5% meet each of its faults and are tried until they are ok, and every
-    thirtieth product does not exist. `bad` is for faults that no attempt is spared."""
+    """Requests to the mock; 5% meet each of its faults and are tried until they are ok, every
+    thirtieth product does not exist, and one in twelve is asked for twice."""
     kind = "fetch"
     jobs = 16
+    head = ("id,note",)
 
     def __init__(self, weir, folder, look, mock, seed, faults="20%"):
         super().__init__(weir, folder, look)
         self.server = mock("--errors", faults, "--seed", seed, "--latency", "2ms", "--jitter",
                            "2ms", "--products", 1_000_000)
         self.before = {}
-        lines = ["id,note"]
         for number in range(1, look.items + 1):
-            wanted = number if number % 30 else number + 1_000_000
-            lines.append(f'{wanted},"note {number}"')
-        self.text = "\n".join(lines) + "\n"
-        (self.folder / "in.csv").write_text(self.text)
-
-    @property
-    def input(self):
-        return self.text.encode() if self.look.stdin else b""
+            number -= number % 12 == 0
+            wanted = number if number % 30 != 17 else number + 1_000_000
+            self.lines.append(f'{wanted},"note {number}"')
+        self.put_lines()
 
     def command(self, *options):
         args = ["fetch", f"{self.server.url}/products/{{id}}", "-j", self.jobs, "--timeout",
                 "250ms", "--retry", "40", "--retry-delay", "1ms", "--retry-max-delay", "5ms"]
-        args += ["-i", "-", "--input-format", "csv"] if self.look.stdin else ["-i", "in.csv"]
+        args += ["-i", "-" if self.look.stdin else "list", "--input-format", "csv"]
         if self.look.save:
             args += ["--save", f"{self.bodies}/{{id}}.json"]
         return args + self.args() + list(options)
@@ -231,18 +240,14 @@ class Exec(Subject):
         self.forget()
 
     def shorten(self, items):
-        """To so many; None: to what it was."""
-        numbers = range(1, (items or self.look.items) + 1)
-        self.lines = "".join(f"{number}\n" for number in numbers)
-        (self.folder / "in.txt").write_text(self.lines)
-
-    @property
-    def input(self):
-        return self.lines.encode() if self.look.stdin else b""
+        """To so many; None: to what it was. One in twelve stands there twice."""
+        self.lines = [number - (number % 12 == 0)
+                      for number in range(1, (items or self.look.items) + 1)]
+        self.put_lines()
 
     def command(self, *options):
         args = ["exec", "-j", self.jobs, "--retry", "1", "--retry-on", "4", "--retry-delay", "1ms"]
-        args += ["-i", "-" if self.look.stdin else "in.txt"]
+        args += ["-i", "-" if self.look.stdin else "list"]
         return args + self.args() + [*options, "--", "sh", "-c", self.script, "sh",
                                                    "{}"]
 
@@ -259,17 +264,17 @@ class Exec(Subject):
 
 
 class Scan(Subject):
-    """Files of all sorts: small, long, compressed, damaged, empty, and some that are not there."""
+    """Files of all sorts: small, long, compressed, damaged, empty, and of a list some that are not
+    there, and some twice. Or, without a list, all that lies in a folder."""
     kind = "scan"
     jobs = 4
-    records = False
 
-    def __init__(self, weir, folder, look, seed, records=False):
+    def __init__(self, weir, folder, look, seed, records=False, listed=True):
         super().__init__(weir, folder, look)
         self.records = records
+        self.is_listed = listed or look.stdin
         chance = random.Random(seed)
         tree = self.folder / "tree"
-        paths = []
         for number in range(look.items):
             path = tree / f"d{number % 7}" / f"f{number}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -282,21 +287,14 @@ class Scan(Subject):
             if number % 31 == 13:  # whoever runs the tests, this one cannot be read to its end
                 path = path.with_suffix(".gz")
                 data = gzip.compress(data * 9, mtime=0)[:-12]
-            if number % 23 == 11:
-                paths.append(str(path))
-                continue
-            path.write_bytes(b"" if number % 29 == 3 else data)
-            paths.append(str(path.relative_to(self.folder)))
-        (self.folder / "paths.txt").write_text("".join(f"{path}\n" for path in paths))
-
-    @property
-    def input(self):
-        if not self.look.stdin:
-            return b""
-        return (self.folder / "paths.txt").read_bytes()
+            if number % 23 != 11:
+                path.write_bytes(b"" if number % 29 == 3 else data)
+            self.lines += [path.relative_to(self.folder)] * (1 + (number % 12 == 0))
+        self.put_lines()
 
     def command(self, *options):
-        args = ["scan", "-j", self.jobs, "-i", "-" if self.look.stdin else "paths.txt"]
+        args = ["scan", "-j", self.jobs]
+        args += ["-i", "-" if self.look.stdin else "list"] if self.is_listed else ["tree", "-uu"]
         args += ["--records", "csv"] if self.records else ["-e", "[0-9],[0-9]+,(?<word>.*[0-9a-f])"]
         return args + self.args() + list(options)
 

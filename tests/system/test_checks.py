@@ -124,3 +124,43 @@ def test_tests_are_counted(tmp_path, tests, line, code):
     log.write_text("".join(json.dumps(test) + "\n" for test in tests))
     done = run("count-tests.py", log)
     assert (done.stdout.strip(), done.returncode) == (line, code)
+
+
+def test_a_promise_without_a_test_is_named(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tests" / "system").mkdir(parents=True)
+    (tmp_path / "tests" / "system" / "test_security.py").write_text(
+        "def test_named(): pass\ndef test_forgotten(): pass\n")
+    doc = tmp_path / "docs" / "security.md"
+    head = "| from outside | proved by |\n|---|---|\n"
+    good = "| a | `test_security.py::test_named`, `test_security.py::test_forgotten` |\n"
+    doc.write_text(head + good)
+    done = run("check-security.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    doc.write_text(head + good + "| b | hope |\n| c | `test_security.py::test_gone` |\n"
+                   "| d | `none_test.c::gone` |\n")
+    done = run("check-security.py", tmp_path)
+    assert done.returncode == 1
+    for word in ["line 4: no test", "no test test_gone", "no none_test.c"]:
+        assert word in done.stderr
+    doc.write_text(head + "| a | `test_security.py::test_named` |\n")
+    assert "test_forgotten is not named" in run("check-security.py", tmp_path).stderr
+
+
+def test_a_lost_protection_is_named(tmp_path):
+    source = tmp_path / "w.c"
+    source.write_text("int main(void) { return 0; }\n")
+    plain = ["cc", "-fcf-protection=none", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "w.c"]
+    lax = ["-Wl,-z,execstack,-z,norelro,-z,lazy,-z,noseparate-code,-rpath,/tmp"]
+    for command in ([*plain, "-no-pie", *lax, "-o", "weir"],
+                    [*plain, "-fPIC", "-shared", *lax, "-o", "w.so"],
+                    [*plain, "-c", "-o", "w.o"], ["ar", "rc", "w.a", "w.o"]):
+        subprocess.run(command, cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
+    (tmp_path / "compile_commands.json").write_text('"command": "cc -c ../src/base/a.c"\n')
+    done = run("check-hardening.sh", tmp_path, *(tmp_path / name for name in ["weir", "w.so", "w.a"]))
+    assert done.returncode == 1
+    for word in ["loaded anywhere", "relocations are read-only", "bound at the beginning",
+                 "weir: no stack is executable", "w.so: no stack is executable", "pages of its own",
+                 "from where the system has them", "canaries", "know their bounds",
+                 "position-independent", "marked places", "FORTIFY_SOURCE=3", "clash"]:
+        assert word in done.stderr, word

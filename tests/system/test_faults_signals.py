@@ -1,5 +1,5 @@
 """Runs that are stopped and continued, that lose their terminal or their readers, or are told to
-end: rows are kept, nobody spins, and no command is left behind."""
+end: rows are kept, nobody spins, and no command is left behind. `WEIR_LONG=1`: more often."""
 
 import fcntl
 import os
@@ -37,7 +37,8 @@ def runs(pid):
 def gated(api, free=2):
     """A server that answers /1 to /free at once, and all others when the gate opens."""
     gate = threading.Event()
-    return api(lambda asked: b"ok" if int(asked.path[1:]) <= free else gate.wait(LIMIT) and b"ok"), gate
+    answer = lambda asked: b"ok" if int(asked.path[1:]) <= free else gate.wait(LIMIT) and b"ok"
+    return api(answer), gate
 
 
 # ---- stopped and continued ----

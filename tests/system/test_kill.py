@@ -10,7 +10,8 @@ import random
 import pytest
 
 from disk import Disk, read_record
-from kill import (LONG, Exec, Fetch, Look, Scan, committed, crash_env, judge, random_moment)
+from kill import (LONG, Exec, Fetch, Look, Scan, committed, crash_env, has_asked, judge,
+                  random_moment)
 
 RUNS = 201 if LONG else 12
 SEED = 1000  # of the first run; the others follow
@@ -52,7 +53,8 @@ def subject_for(number, weir, mock, folder):
     if kind == 0:
         return Fetch(weir, folder, look, mock, SEED + number)
     if kind == 1:
-        return Scan(weir, folder, look, SEED + number, records=chance.random() < 0.5)
+        return Scan(weir, folder, look, SEED + number, records=chance.random() < 0.5,
+                    listed=chance.random() < 0.6)
     return Exec(weir, folder, look)
 
 
@@ -101,6 +103,8 @@ def test_killed_and_resumed(weir, mock, tmp_path, sanitized, tallies, number):
     for strike in range(chance.randrange(1, 5)):
         if not run.strike(random_moment(chance, subject, calm, 0.8 / (1 + strike))):
             break
+        if subject.look.unordered:
+            subject.shuffle(chance)
     left, asked = subject.look.items - run.known, run.asked
     done = subject.finish("--resume")
     verdict = judge(subject, calm, done, tmp_path)
@@ -112,6 +116,27 @@ def test_killed_and_resumed(weir, mock, tmp_path, sanitized, tallies, number):
     if asked and run.kills == len(run.trail):
         slack = subject.jobs + (subject.look.items // 4 if subject.kind == "fetch" else 0)
         assert subject.asked() - asked <= left + slack, (subject.look, run.trail, done.log)
+
+
+@pytest.mark.skipif(not LONG, reason="long: WEIR_LONG=1")
+@pytest.mark.parametrize("unordered", [False, True], ids=["ordered", "unordered"])
+def test_many_killed_four_times(weir, mock, tmp_path, sanitized, tallies, unordered):
+    """With the commits that a user has who gives no options."""
+    look = Look(csv=False, unordered=unordered, errors=True, save=False, stdin=False, items=30_000,
+                commit_every="1s")
+    subject = Fetch(weir, tmp_path, look, mock, SEED)
+    subject.jobs = 100
+    calm = subject.undisturbed(sanitized)
+    run = Killed(subject, sanitized, tmp_path)
+    for _ in range(4):
+        assert run.strike(has_asked(subject.asked() + 6000)), run.trail
+    done = subject.finish("--resume")
+    verdict = judge(subject, calm, done, tmp_path)
+    name = f"{look_text(look)}, 30,000 in each"
+    tallies.setdefault(("fetch", name), []).append(
+        {"kills": run.kills, "lost": verdict.lost, "twice": verdict.twice,
+         "repeats": run.repeats, "most": run.most})
+    assert verdict == (0, 0, []), (run.trail, done.log)
 
 
 # ---- every point of a run ----
@@ -143,7 +168,7 @@ def crashes(events):
              if how != "torn" or number and events[number - 1].op == "write"]
     if LONG:
         return found
-    return [found[-1]] + random.Random(len(events)).sample(found, 4)
+    return [found[-1]] + random.Random(len(events)).sample(found, 3)
 
 
 def crash_at(folder, before, events, number, how):

@@ -8,11 +8,14 @@ waited for: 2 s here, and 10 s with WEIR_LONG=1 (make reliability).
 """
 
 import concurrent.futures
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from conftest import clean_weir, request, reset, wait_until
+from conftest import accounted, clean_weir, request, reset, wait_until
 from network import DEAD, LONG, ROUTED, SERVER, Lab, Names, stop, whole
 
 SIDE_BY_SIDE = 12
@@ -149,20 +152,19 @@ def outage(lab, down, *options, more=200):
 
 @scenario(*DOWN)
 def link_down(lab, way):
-    """Connections that are kept get over it by themselves."""
-    whole(*outage(lab, lambda *_: DOWN[way](lab), "-j", "16", *PATIENT))
-
-
-@scenario(*DOWN)
-def link_down_default(lab, way):
-    whole(*outage(lab, lambda *_: DOWN[way](lab)), failed=None)
+    whole(*outage(lab, lambda *_: DOWN[way](lab)))
 
 
 @scenario(*DOWN)
 def link_down_new_connections(lab, way):
-    done, urls = outage(lab, lambda *_: DOWN[way](lab), "-H", "Connection: close", "-j", "16",
-                        *PATIENT, more=40)
-    whole(done, urls)
+    """Without kept connections, of which TCP takes care."""
+    whole(*outage(lab, lambda *_: DOWN[way](lab), "-H", "Connection: close"))
+
+
+@scenario(*DOWN)
+def link_down_no_breaker(lab, way):
+    whole(*outage(lab, lambda *_: DOWN[way](lab), "-H", "Connection: close", "-j", "16",
+                  "--breaker", "off", *PATIENT, more=40))
 
 
 def killed(lab, server, url):
@@ -172,14 +174,13 @@ def killed(lab, server, url):
 
 @scenario()
 def server_restarted(lab):
-    done, urls = outage(lab, killed, "-j", "16", *PATIENT, more=40)
-    rows = whole(done, urls)
-    assert max(row["attempts"] for row in rows) > 1
+    whole(*outage(lab, killed))
 
 
 @scenario()
-def server_restarted_default(lab):
-    whole(*outage(lab, killed), failed=None)
+def server_restarted_no_breaker(lab):
+    rows = whole(*outage(lab, killed, "-j", "16", "--breaker", "off", *PATIENT, more=40))
+    assert max(row["attempts"] for row in rows) > 1
 
 
 # ---- hosts that cannot be reached ----
@@ -248,7 +249,8 @@ def connections_forgotten(lab):
     be lost by that for a request, not one for each dead connection."""
     line = lab.join_by_wire()
     _, url = lab.mock("--latency", "100ms")
-    run = lab.fetch("-i", "-", url + "/products/{line}", "-j", "32", "--timeout", "2s", stdin=True)
+    run = lab.fetch("-i", "-", url + "/products/{line}", "-j", "32", "--lanes", "1", "--timeout", "2s",
+                    stdin=True)
     run.give(*range(1, 33))
     run.seen(32)
     line.forget_flows()
@@ -262,17 +264,35 @@ def connections_forgotten(lab):
 
 @scenario()
 def server_vanishes(lab):
+    """For good: a few requests find that out, and the others need not."""
     line = lab.join_by_wire()
     _, url = lab.mock("--latency", "20ms")
-    run = lab.fetch("-i", "-", url + "/products/{line}", "-j", "32", "--timeout", "1s",
-                    "--connect-timeout", "500ms", "--retry", "1", "--retry-delay", "1ms", stdin=True)
+    run = lab.fetch("-i", "-", url + "/products/{line}", "--timeout", "1s", "--connect-timeout",
+                    "500ms", "--breaker", "2s", stdin=True)
     run.give(*range(1, 65))
     run.seen(64)
     line.cut()
-    run.give(*range(65, 97))
-    rows = whole(run.end(), [f"{url}/products/{n}" for n in range(1, 97)], failed=32)
+    run.give(*range(65, 2001))
+    rows = whole(run.end(), [f"{url}/products/{n}" for n in range(1, 2001)], failed=1936)
+    reasons = ("no whole answer within 1 s", "no connection within 0.5 s", "the server is gone: ")
     for row in rows[64:]:
-        assert "(--timeout)" in row["error"] or "no connection within" in row["error"], row
+        assert any(reason in row["error"] for reason in reasons), row
+    assert sum(row["attempts"] == 0 for row in rows) > 1000
+
+
+@scenario()
+def deadline_in_an_outage(lab):
+    line = lab.join_by_wire()
+    _, url = lab.mock("--latency", "20ms")
+    run = lab.fetch("-i", "-", url + "/products/{line}", "--deadline", "2s", stdin=True)
+    run.give(*range(1, 33))
+    run.seen(32)
+    line.cut()
+    run.give(*range(33, 101))
+    done = run.end()
+    total, parts = accounted(done)
+    assert total == sum(parts.values()) and parts["ok"] == 32 and "failed" not in parts, done.log
+    assert done.returncode == 1 and len(done.rows) == 32
 
 
 @scenario()
@@ -514,6 +534,24 @@ def first_address_dead(lab):
     assert all(row["attempts"] == 1 for row in rows)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root; see test_as_a_user")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_network(outcomes, name):
     outcomes[name].result()
+
+
+def test_as_a_user(tmp_path):
+    """Who is not root makes the namespaces in one of his own, in which he is."""
+    if os.geteuid() == 0:
+        pytest.skip("this is root, who needs no user namespace")
+    inner = ["unshare", "--user", "--map-root-user", "--mount"]
+    try:
+        subprocess.run([*inner, "true"], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no user namespace can be made here: {getattr(error, 'stderr', error)}")
+    run = subprocess.run([*inner, sys.executable, "-m", "pytest", "-q", "-ra", "--color=no", "-p",
+                          "no:cacheprovider", "--basetemp", str(tmp_path / "inner"), "--rootdir",
+                          os.path.dirname(__file__), __file__],
+                         capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    print(run.stdout)
