@@ -331,8 +331,8 @@ static void judge_status(wi_fetch_item *f, wi_attempt *attempt)
     }
 }
 
-/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that there
- * is. */
+/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that
+ * there is. */
 static wi_signal signal_of(const wi_http_result *result)
 {
     bool answered = result->http_status != 0;

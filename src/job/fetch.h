@@ -69,7 +69,7 @@ typedef struct wi_fetch_item {
     int status;
     int64_t retry_after; /* -1: none */
     wi_rate_hint hint;
-    char location[160];  /* where a redirect leads that is not followed; printable */
+    char location[160]; /* where a redirect leads that is not followed; printable */
     bool says_json;
     bool says_nothing; /* of its type */
     bool whole;        /* it came to its end: content is its body, not a part of it */
