@@ -1,4 +1,5 @@
-/* breaker_test.c: when an origin is taken to be gone, how it is waited for, and how it comes back. */
+/* breaker_test.c: when an origin is taken to be gone, how it is waited for, and how it comes back.
+ */
 #include "breaker.h"
 
 #include "clock.h"
@@ -152,5 +153,5 @@ TEST(what_a_reason_holds_is_printable)
 TESTS(CASE(a_few_failures_are_nothing), CASE(an_origin_that_is_gone_is_waited_for),
       CASE(patience_has_an_end_and_the_origin_may_still_return),
       CASE(one_that_never_answered_has_three_seconds_and_a_third_of_the_patience),
-      CASE(probes_that_hang_do_not_keep_others_from_being_sent), CASE(without_patience_there_is_none),
-      CASE(what_a_reason_holds_is_printable))
+      CASE(probes_that_hang_do_not_keep_others_from_being_sent),
+      CASE(without_patience_there_is_none), CASE(what_a_reason_holds_is_printable))

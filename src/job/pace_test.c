@@ -1,6 +1,6 @@
 /*
- * pace_test.c: a pace is found from refusals, undone when it was only tried, and never raised by one.
- * How well it does against whole servers is in gate_simulation_test.c.
+ * pace_test.c: a pace is found from refusals, undone when it was only tried, and never raised by
+ * one. How well it does against whole servers is in gate_simulation_test.c.
  */
 #include "pace.h"
 
@@ -35,7 +35,8 @@ static wi_pace measured(int n)
     EXPECT(!wi_pace_refused(&p, WI_SECOND, WI_SECOND - 1000, false));
     EXPECT(!wi_pace_is_set(&p));
     for (int i = 1; i <= n; i++)
-        wi_pace_accepted(&p, WI_SECOND + i * WI_SECOND / n + 5, WI_SECOND + i * WI_SECOND / n - 1000);
+        wi_pace_accepted(&p, WI_SECOND + i * WI_SECOND / n + 5,
+                         WI_SECOND + i * WI_SECOND / n - 1000);
     EXPECT(!wi_pace_refused(&p, 2 * WI_SECOND + 10, 2 * WI_SECOND, false));
     wi_pace_accepted(&p, 2 * WI_SECOND + 100, 2 * WI_SECOND + 50); /* no more of before will come */
     return p;

@@ -1,6 +1,7 @@
 """What the gate learns from real servers. How well it does is simulated: src/job/gate_simulation.h."""
 
 import threading
+import time
 
 import pytest
 
@@ -30,13 +31,13 @@ class Leaving:
 
 
 def test_a_server_that_is_gone_for_a_while_costs_no_item(weir, hostile):
-    """Two attempts an item would soon be used up if the failures meanwhile were theirs."""
-    server = Leaving(answers=20, resets=12)
+    """Their attempts would soon be used up if the failures meanwhile were theirs."""
+    server = Leaving(answers=20, resets=8)
     url = hostile(server).url
     done = weir("fetch", url + "/{1..60}", "-j", "4", "--retry", "3", "--unordered")
     assert done.returncode == 0, done.log
     assert accounted(done) == (60, {"ok": 60})
-    assert server.resetting == 12
+    assert server.resetting == 8
 
 
 def test_a_server_that_stays_away_fails_its_items_unasked(weir, hostile, api):
@@ -73,3 +74,18 @@ def test_when_a_server_says_that_nothing_is_left_nothing_is_asked(weir, api, hea
     assert done.returncode == 0, done.log
     first, second = server.asked[:2]
     assert second.at - first.ended > 0.98
+
+
+def test_a_slow_server_first_in_the_input_does_not_hold_up_the_next(weir, api):
+    """It has all of -j before the other is known, and gives half of it up as its answers come."""
+    def slow(asked):
+        time.sleep(0.1)
+        return b"ok"
+
+    first = api(slow)
+    so_far = []
+    second = api(lambda asked: so_far.append(len(first.asked)) or b"ok")
+    done = weir("fetch", first.url + "/{1..200}", second.url + "/{1..50}", "-j", "8", "--lanes",
+                "1", "--unordered")
+    assert done.returncode == 0, done.log
+    assert max(so_far) < 150
