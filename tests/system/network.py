@@ -423,8 +423,9 @@ class Lab:
     def host(self):
         try:
             host = Host()
-        except OSError as error:
-            pytest.skip(f"no network namespace can be made here: {error}")
+        except (OSError, subprocess.CalledProcessError) as error:
+            why = getattr(error, "stderr", None) or error
+            pytest.skip(f"no network namespace can be made here: {why}")
         self.ends.callback(host.close)
         return host
 
