@@ -370,12 +370,13 @@ static inline int64_t sim_settling(const sim_scenario *is)
 static inline int sim_spans(const sim *s, sim_span spans[SIM_CHANGES + 1])
 {
     int n = 0;
-    int64_t settling = sim_settling(s->is);
+    const sim_scenario *is = s->is;
+    int64_t settling = sim_settling(is);
     sim_span span = {.from = settling, .factor = 1};
     for (int i = 0; i <= SIM_CHANGES; i++) {
-        const sim_change *change = i < SIM_CHANGES ? &s->is->changes[i] : NULL;
+        const sim_change *change = i < SIM_CHANGES ? &is->changes[i] : NULL;
         bool last = !change || !change->round;
-        span.to = last ? s->is->rounds : change->round;
+        span.to = last ? is->rounds : change->round;
         spans[n] = span;
         sim_judge(s, &spans[n++]);
         if (last)
