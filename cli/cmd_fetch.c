@@ -132,7 +132,7 @@ static const option fetch_options[] = {
              "X-RateLimit-Remaining, when nothing is left, until it is renewed."},
     {.name = "breaker", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(breaker), .min = 0,
      .max = JOB_DAY, .word = "off", .word_value = 0,
-     .help = "time to wait for a dead server, or off (default 30s)",
+     .help = "wait for a dead server, or off (default 30s)",
      .more = "A server is dead when twenty requests in a row got no answer at all, or when five "
              "could not even connect to one that had answered before. Then one request now and "
              "then sees whether it is back, and the others wait without using up their attempts. "
