@@ -64,10 +64,10 @@ typedef struct bin {
     int64_t to;
 } bin;
 
-static bin bin_of(const sim *s, int i)
+static bin bin_of(const sim *s, int i, int points)
 {
-    int64_t from = s->is->rounds * i / POINTS;
-    int64_t to = s->is->rounds * (i + 1) / POINTS;
+    int64_t from = s->is->rounds * i / points;
+    int64_t to = s->is->rounds * (i + 1) / points;
     int64_t good = 0, refused = 0;
     for (int64_t k = from; k < to; k++) {
         good += s->rounds[k].good;
@@ -84,8 +84,9 @@ static bin bin_of(const sim *s, int i)
 static void draw_line(wi_buf *out, const sim *s, bool refused)
 {
     wi_buf_printf(out, "<polyline class=\"%s\" points=\"", refused ? "no" : "is");
-    for (int i = 0; i < POINTS; i++) {
-        bin b = bin_of(s, i);
+    int points = s->is->rounds < POINTS ? (int)s->is->rounds : POINTS;
+    for (int i = 0; i < points; i++) {
+        bin b = bin_of(s, i, points);
         int x = LEFT + scaled((double)b.to, (double)s->is->rounds, ACROSS);
         int y = TOP + UP - scaled(refused ? b.refused : b.good, MOST, UP);
         wi_buf_printf(out, "%s%d,%d", i ? " " : "", x, y);
