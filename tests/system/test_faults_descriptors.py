@@ -1,5 +1,5 @@
 """Descriptors, threads and processes that cannot be had: those who need one wait or fail with the
-reason, and nobody spins or hangs."""
+reason, and nobody spins or hangs. `WEIR_LONG=1` has each call fail that makes one."""
 
 import os
 import re

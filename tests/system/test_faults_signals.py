@@ -1,5 +1,5 @@
 """Runs that are stopped and continued, that lose their terminal or their readers, or are told to
-end: rows are kept, nobody spins, and no command is left behind."""
+end: rows are kept, nobody spins, and no command is left behind. `WEIR_LONG=1`: more often."""
 
 import fcntl
 import os
