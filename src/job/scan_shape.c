@@ -431,7 +431,8 @@ weir_status wi_scan_waiting_write(const wi_scan_waiting *waiting, wi_row_writer 
         wi_row_writer_append_ends(writer, waiting->rows, &portion->rows, ends, err);
     if (!status) {
         insert(&portion->failed_rows, &waiting->failed, stay);
-        tell_done(waiting, ends, first, portion);
+        if (portion->journaled)
+            tell_done(waiting, &places, first, portion);
     }
     wi_buf_fini(&places);
     return status;
