@@ -400,7 +400,7 @@ static void insert(wi_buf *out, const wi_buf *bytes, size_t stay)
 static size_t place_of(size_t row, const wi_buf *ends, size_t first)
 {
     size_t end;
-    if (!row)
+    if (!row || !ends->data)
         return first;
     memcpy(&end, ends->data + (row - 1) * sizeof end, sizeof end);
     return end;
