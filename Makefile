@@ -25,9 +25,13 @@ NINJA := $(firstword $(wildcard /usr/bin/ninja) ninja)
 # What gcc warns of under its own instrumentation is often no fault, so sanitizer builds don't end with
 # a warning; make and make check, with gcc and clang, do.
 #
+# Of what a debugger wants, sanitizers need lines only, and they are linked by what is quicker at it:
+# together a quarter of the time that a build takes.
+#
 # The sanitizers of this age lose their way when the kernel places mappings too freely; setarch -R
 # turns that off where it is allowed (it is not in every container).
 NO_ASLR = $(shell setarch -R true 2>/dev/null && echo '--wrapper "setarch -R"')
+QUICK = -Doptimization=1 -Dc_args=-g1 -Dc_link_args=-fuse-ld=gold
 TEST = $(MESON) test --no-rebuild --print-errorlogs
 
 all: build/build.ninja
@@ -63,13 +67,13 @@ sanitize: sanitize-address sanitize-thread
 
 sanitize-address: deps-dev
 	@[ -e build-asan/build.ninja ] || $(MESON) setup build-asan --buildtype=debug \
-	    -Doptimization=1 -Dwerror=false -Db_sanitize=address,undefined
+	    $(QUICK) -Dwerror=false -Db_sanitize=address,undefined
 	@$(NINJA) -C build-asan all meson-test-prereq
 	@. scripts/sanitizers.sh; $(TEST) -C build-asan $(NO_ASLR) --timeout-multiplier 5
 
 sanitize-thread: deps-dev
 	@[ -e build-tsan/build.ninja ] || CC=clang $(MESON) setup build-tsan --buildtype=debug \
-	    -Doptimization=1 -Dwerror=false -Db_sanitize=thread -Db_lundef=false
+	    $(QUICK) -Dwerror=false -Db_sanitize=thread -Db_lundef=false
 	@$(NINJA) -C build-tsan all meson-test-prereq
 	@. scripts/sanitizers.sh; $(TEST) -C build-tsan $(NO_ASLR) --timeout-multiplier 5
 
@@ -79,7 +83,7 @@ reliability: deps
 
 fuzz: deps-dev
 	@[ -e build-fuzz/build.ninja ] || CC=clang $(MESON) setup build-fuzz --buildtype=debug \
-	    -Doptimization=1 -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
+	    $(QUICK) -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
 	@$(NINJA) -C build-fuzz fuzzers
 	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	    $(TEST) -C build-fuzz --suite fuzz $(NO_ASLR) --timeout-multiplier 0

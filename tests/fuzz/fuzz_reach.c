@@ -1,11 +1,13 @@
 /*
  * fuzz_reach.c: any text is a list of hosts, or is refused with a reason; and whatever it allows,
- * the same list denies once it is said to. The first byte holds the port, the second whether
- * private addresses are denied; the list ends with a NUL, the host with another, sixteen bytes of
- * an address follow.
+ * the same list denies once it is said to; a block of addresses denies those with its bits. The
+ * first byte holds the port, the second whether private addresses are denied; the list ends with a
+ * NUL, the host with another, sixteen bytes of an address follow.
  */
 #include "fuzz.h"
 #include "reach.h"
+
+#include <arpa/inet.h>
 
 static bool add(bool deny, wi_reach *reach, const char *list)
 {
@@ -42,6 +44,43 @@ static void ask(const char *list, const char *host, const wi_address *address, i
     wi_reach_free(denying);
 }
 
+/* "10.0.0.0/8", and nothing else. */
+static void check_block(const char *list, const wi_address *address, int port)
+{
+    char text[46], why[WI_REACH_WHY];
+    uint8_t bytes[16];
+    wi_address block;
+    wi_reach *denying;
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    int bits, end = 0;
+    if (sscanf(list, "%45[0-9a-f:.]/%3d%n", text, &bits, &end) != 2 || list[end])
+        return;
+    if (inet_pton(AF_INET, text, bytes) == 1) {
+        block = wi_address_v4(bytes);
+        bits += 96;
+    } else if (inet_pton(AF_INET6, text, bytes) == 1) {
+        block = wi_address_v6(bytes);
+    } else {
+        return;
+    }
+    CHECK(wi_reach_new(&denying, NULL) == WEIR_OK);
+    if (add(true, denying, list)) {
+        bool inside = true;
+        for (int i = 0; i < bits; i++)
+            if ((block.bytes[i / 8] ^ address->bytes[i / 8]) & 0x80 >> i % 8)
+                inside = false;
+        CHECK(bits <= 128);
+        /* An IPv6 block is of no IPv4 addresses, and another address may hold one that is inside.
+         */
+        bool v4 = memcmp(address->bytes, mapped, 12) == 0;
+        bool v4_block = bits >= 96 && memcmp(block.bytes, mapped, 12) == 0;
+        if (v4 ? v4_block : inside)
+            CHECK(wi_reach_address(denying, address, port, WI_REACH_YES, why) == !inside);
+        CHECK(!wi_reach_address(denying, &block, port, WI_REACH_YES, why));
+    }
+    wi_reach_free(denying);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[1024];
@@ -57,5 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bytes[i] = (uint8_t)text[at + 1 + i];
     wi_address address = wi_address_v6(bytes);
     ask(text, host, &address, data[0] + 1, data[1] & 1);
+    check_block(text, &address, data[0] + 1);
     return 0;
 }
