@@ -249,12 +249,13 @@ static void pause_shortly(void)
 }
 
 /* Is the number still what the table says? The leader may have ended, but while its group has
- * members no other process gets its number. */
+ * members no other process gets its number. A program may have spoilt the table before it ended,
+ * and 1 would stand for everybody. */
 static bool is_meant(const place *p)
 {
     facts f;
     int64_t tick = WI_SECOND / sysconf(_SC_CLK_TCK);
-    return p->leader && (!look(p->leader, &f) || f.started <= (uint64_t)(p->started / tick));
+    return p->leader > 1 && (!look(p->leader, &f) || f.started <= (uint64_t)(p->started / tick));
 }
 
 static void end_all(const table *t, int signal)

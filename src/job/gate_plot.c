@@ -1,6 +1,6 @@
 /*
- * gate_plot.c: draws what the scenarios of gate_simulation.h come to (docs/gate.svg), and puts it into
- * a table (in docs/gate.md).
+ * gate_plot.c: draws what the scenarios of gate_simulation.h come to (docs/gate.svg), and puts it
+ * into a table (in docs/gate.md).
  *
  *   gate_plot svg              to standard output
  *   gate_plot table
@@ -119,11 +119,12 @@ static void draw(wi_buf *out)
                   ".no{fill:none;stroke:#d03030}.by{stroke:#999;stroke-dasharray:2 2}</style>\n"
                   "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
                   COLUMNS * WIDTH, HEAD + rows * HEIGHT);
-    wi_buf_printf(out,
-                  "<text x=\"%d\" y=\"20\">What the server can give (grey), what it gives (blue), and "
-                  "what part of the requests it refuses (red), over the round trips; dashed: from "
-                  "where on it is judged.</text>\n",
-                  LEFT);
+    wi_buf_printf(
+        out,
+        "<text x=\"%d\" y=\"20\">What the server can give (grey), what it gives (blue), and "
+        "what part of the requests it refuses (red), over the round trips; dashed: from "
+        "where on it is judged.</text>\n",
+        LEFT);
     for (int i = 0; i < SIM_SCENARIOS; i++) {
         sim *s = sim_new(&sim_scenarios[i]);
         sim_run(s);

@@ -1,12 +1,14 @@
 /*
  * fuzz_template.c: any template is parsed or refused with a message, and whatever value one that
  * was parsed is given, the data never changes the structure it is put in: the expansion has the
- * same separators as with the value "x".
+ * same separators as with the value "x". A template that is one range of numbers is counted out.
  *
  * The first byte chooses the mode and the kind of cell; then comes the template, and after the last
  * NUL, if there is one, the value of the columns "id" and "name". The column "none" is absent.
  */
+#include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +116,37 @@ static void compare(const wi_template *t, wi_template_mode mode, wi_batch *batch
     wi_buf_fini(&harmless);
 }
 
+/* "{7..3..2}", without leading zeros, which give a width. */
+static void check_range(const wi_template *t, const char *text, size_t len)
+{
+    char copy[64], want[64], again[96];
+    int64_t from, to, step = 1;
+    if (len >= sizeof copy)
+        return;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    int n = sscanf(copy, "{%18" SCNd64 "..%18" SCNd64 "..%18" SCNd64 "}", &from, &to, &step);
+    snprintf(want, sizeof want, "{%" PRId64 "..%" PRId64, from, to);
+    if (n == 3)
+        snprintf(again, sizeof again, "%s..%" PRId64 "}", want, step);
+    else if (n == 2)
+        snprintf(again, sizeof again, "%s}", want);
+    if (n < 2 || strcmp(again, copy) != 0 || step <= 0)
+        return;
+    uint64_t distance = to > from ? (uint64_t)(to - from) : (uint64_t)(from - to);
+    uint64_t count = distance / (uint64_t)step + 1;
+    must(wi_template_count(t) == count);
+    for (uint64_t i = 0; i < count && i < 40; i++) {
+        wi_buf out = WI_BUF_INIT;
+        wi_scope scope = {.number = 1, .url = t, .choice = i};
+        int64_t value = to > from ? from + (int64_t)i * step : from - (int64_t)i * step;
+        must(wi_template_expand(t, &scope, &out, NULL, NULL) == WEIR_OK);
+        size_t size = (size_t)snprintf(want, sizeof want, "%" PRId64, value);
+        must(out.len == size && memcmp(out.data, want, size) == 0);
+        wi_buf_fini(&out);
+    }
+}
+
 static void expand(const wi_template *t, wi_template_mode mode, bool json, const char *value,
                    size_t len)
 {
@@ -160,6 +193,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     uint64_t count = wi_template_count(t);
     must(count >= 1 && count <= UINT64_C(1) << 62);
+    if (mode == WI_TEMPLATE_URL)
+        check_range(t, text, len);
     /* :raw may do anything, and so may quotes of the user's own around a placeholder. */
     bool own_quotes =
         mode == WI_TEMPLATE_SHELL && (memchr(text, '\'', len) || memchr(text, '\\', len));

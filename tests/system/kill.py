@@ -395,6 +395,8 @@ Verdict = collections.namedtuple("Verdict", ["lost", "twice", "faults"])
 def judge(subject, calm, done, scratch):
     """What differs from the undisturbed run: rows lost, rows there twice, and all else."""
     faults = []
+    if done.returncode not in (0, 1) or not subject.output.exists():
+        return Verdict(len(calm.rows) + len(calm.errors), 0, [f"it ended with: {done.log}"])
     rows = rows_of(subject.output)
     errors = rows_of(subject.errors) if subject.errors else []
     want = collections.Counter(calm.rows) + collections.Counter(calm.errors)
