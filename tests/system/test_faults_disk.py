@@ -1,18 +1,15 @@
 """Disks that are full, failing or read-only, under the rows, the failed rows and the saved bodies,
 and under what is read. `WEIR_LONG=1` has each call fail, instead of the first few."""
 
-import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import LIMIT, Done, accounted, wait_until
+from conftest import LIMIT, Done, accounted
 from faults import (  # noqa: F401 (faults: a fixture)
-    LONG, check, equation, faults, parse, scenes, ways)
-
-NAMES = ["fetch", "fetch-csv", "exec", "exec-csv", "scan", "records"]
+    LONG, NAMES, check, equation, faults, parse, scenes, ways)
 
 
 @pytest.fixture
@@ -27,9 +24,9 @@ def undisturbed(weir, mock, tmp_path):
 
 # How many of a small run's calls there are is not much: each of them in turn, all in the long form.
 CALLS = [("write,writev,pwrite", "ENOSPC"), ("write,writev,pwrite", "EIO"),
-         ("fsync,fdatasync", "EIO"), ("fsync,fdatasync", "ENOSPC"), ("rename", "EIO"), ("rename", "EROFS"), ("close", "EIO"),
-         ("close", "ENOSPC"), ("ftruncate", "EIO"), ("open", "EROFS"), ("mkdir", "ENOSPC"),
-         ("unlink", "EIO")]
+         ("fsync,fdatasync", "EIO"), ("fsync,fdatasync", "ENOSPC"), ("rename", "EIO"),
+         ("rename", "EROFS"), ("close", "EIO"), ("close", "ENOSPC"),
+         ("ftruncate", "EIO"), ("open", "EROFS"), ("mkdir", "ENOSPC"), ("unlink", "EIO")]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faults import LONG, check, faults, scenes, tls_scene  # noqa: F401 (faults: a fixture)
+from faults import LONG, NAMES, check, faults, scenes, tls_scene  # noqa: F401 (faults: a fixture)
 
 SAMPLES = 4  # of a scene, in each way
-NAMES = ["fetch", "fetch-csv", "exec", "exec-csv", "scan", "records"]
 
 
 def sample(total):
