@@ -9,7 +9,7 @@
  * What a crash leaves is what was flushed, and of the rest what is said at `loss`. A name is on the
  * disk when its folder was flushed, and not before; names come and go in their order.
  */
-#include "folder_recorder.h"
+#include "recorder_testing.h"
 #include "outputs_state.h"
 #include "outputs_testing.h"
 #include "random.h"

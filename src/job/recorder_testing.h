@@ -1,11 +1,11 @@
 /*
- * folder_recorder.h: everything that a program does to the test's folder, in one sequence: writes,
+ * recorder_testing.h: everything that a program does to the test's folder, in one sequence: writes,
  * truncations, flushes, names made, changed and removed; by whatever library, since the functions
  * of libc that do it are defined here. Nothing is flushed for real. For one test program's own
  * file.
  */
-#ifndef WI_FOLDER_RECORDER_H
-#define WI_FOLDER_RECORDER_H
+#ifndef WI_RECORDER_TESTING_H
+#define WI_RECORDER_TESTING_H
 
 #include <dirent.h>
 #include <errno.h>
