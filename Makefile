@@ -90,6 +90,12 @@ fuzz: deps-dev
 soak: build/weir
 	@/usr/bin/python3 scripts/soak.py $(SOAK)
 
+plots: build/build.ninja
+	@$(NINJA) -C build src/job/gate_plot
+	@build/src/job/gate_plot svg > docs/gate.svg
+	@build/src/job/gate_plot table > build/gate-table.md
+	@sed -i -e '/^<!-- make plots/r build/gate-table.md' -e '/^| server/,/^$$/{/^$$/!d}' docs/gate.md
+
 bench: deps
 	@$(MAKE) --no-print-directory all
 	@/usr/bin/python3 bench/run.py
@@ -105,4 +111,4 @@ clean:
 
 # Ninja knows whether it is up to date.
 .PHONY: build/weir all deps deps-dev demo test check reliability sanitize sanitize-address \
-    sanitize-thread fuzz soak bench install clean
+    sanitize-thread fuzz soak plots bench install clean

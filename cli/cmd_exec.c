@@ -62,7 +62,7 @@ static const option exec_options[] = {
      .help = "print what the commands print, not rows",
      .more = "The output of each command stays together and in order, with --unordered in the order in "
              "which they end; stdout goes to stdout and stderr to stderr. Rows, without the output, are "
-             "written if -o FILE is given."},
+             "written if -o FILE is given. With --resume nothing is printed of what was done before."},
     {.name = "tag", .kind = OPTION_FLAG, AT(exec.tag),
      .help = "with the value before each line"},
     {.name = "tag-text", .alias = "tagstring", .arg = "TEXT", .kind = OPTION_STRING, AT(exec.tag_text),

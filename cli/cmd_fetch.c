@@ -78,6 +78,7 @@ static const option fetch_options[] = {
              "Without a Content-Type of your own, JSON is sent as application/json and anything "
              "else as a form."},
     {.name = "data-raw", .arg = "TEXT|@FILE", .kind = OPTION_CALL, .call = set_data_raw,
+     .rare = true,
      .help = "send a body as it is, nothing filled in"},
 
     OPTION_GROUP("Input, one request for each row"),
@@ -149,7 +150,7 @@ static const option fetch_options[] = {
     {.name = "bearer-env", .arg = "NAME", .kind = OPTION_STRING, AT(bearer_env),
      .help = "bearer token, from an environment variable"},
     {.name = "netrc", .kind = OPTION_FLAG, AT(fetch.netrc), .negatable = true,
-     .help = "names and passwords from ~/.netrc"},
+     .rare = true, .help = "names and passwords from ~/.netrc"},
     {.name = "cookie", .letter = 'b', .arg = "'A=B; C=D'", .kind = OPTION_STRING, AT(fetch.cookie),
      .secret = true, .help = "send cookies"},
     {.name = "user-agent", .letter = 'A', .arg = "TEXT", .kind = OPTION_STRING,
@@ -174,7 +175,7 @@ static const option fetch_options[] = {
     {.name = "insecure", .letter = 'k', .kind = OPTION_FLAG, AT(fetch.insecure), .negatable = true,
      .help = "don't verify certificates"},
     {.name = "http1.1", .kind = OPTION_FLAG, AT(fetch.http1_only), .negatable = true,
-     .help = "never HTTP/2"},
+     .rare = true, .help = "never HTTP/2"},
 
     OPTION_GROUP("What may be reached, for URLs of strangers"),
     {.name = "allow", .arg = "LIST", .kind = OPTION_LIST, AT(allow),

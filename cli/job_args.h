@@ -78,7 +78,7 @@ extern const char *const job_progress_choices[];
 #define JOB_OPTIONS_PACE                                                                           \
     JOB_OPTIONS_BOUNDS,                                                                            \
     {.name = "lanes", .arg = "N", .kind = OPTION_COUNT, AT_JOB(options.lanes), .min = 1,           \
-     .max = 256, .rare = true, .help = "threads that do the work (default: processors)"},                        \
+     .max = 256, .help = "threads that do the work (default: processors)"},                        \
     JOB_OPTIONS_HALT
 
 #define JOB_OPTIONS_BOUNDS                                                                         \
@@ -97,7 +97,8 @@ extern const char *const job_progress_choices[];
 
 #define JOB_OPTIONS_RETRY                                                                          \
     {.name = "retry-delay", .arg = "TIME", .kind = OPTION_DURATION, AT_JOB(options.retry_delay),   \
-     .min = UNITS_MS, .max = JOB_DAY, .help = "first pause, at most; doubles (default 250ms)",     \
+     .min = UNITS_MS, .max = JOB_DAY, .rare = true,                                                \
+     .help = "first pause, at most; doubles (default 250ms)",                                      \
      .more = "The pause is chosen at random from nothing to that, so that many clients don't "     \
              "come back at the same moment."},                                                     \
     {.name = "retry-max-delay", .arg = "TIME", .kind = OPTION_DURATION,                            \
@@ -135,7 +136,8 @@ extern const char *const job_progress_choices[];
      .more = "With `auto` a line is drawn when standard error is a terminal, and the rows don't "  \
              "go to it as well."},                                                                 \
     {.name = "color", .arg = "WHEN", .kind = OPTION_CHOICE, AT_JOB(color),                         \
-     .choices = term_color_choices, .help = "use color: auto, always or never"},                   \
+     .choices = term_color_choices, .rare = true,                                                  \
+     .help = "use color: auto, always or never"},                                                  \
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, AT_JOB(quiet), .negatable = true,        \
      .help = "no progress; a summary only of failures"}
 /* clang-format on */
@@ -163,7 +165,8 @@ extern const char *const job_progress_choices[];
             "beside it is a journal of what is done. However a run ends, by Ctrl-C, by a kill or " \
             "with the machine, the same command with `--resume` goes on with it and gives the "    \
             "rows of a run that nothing happened to: none is lost and none is there twice. What "  \
-            "was done in the last second before the end (`--commit-every`) is done again."         \
+            "was done in the last second before the end (`--commit-every`) is done again, and "    \
+            "what has effects may have them twice."                                                \
     }
 
 /* Puts what was parsed where the library expects it. 0, or the exit code. */

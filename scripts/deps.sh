@@ -8,7 +8,7 @@ set -eu
 base="build-essential meson ninja-build pkg-config libcurl4-openssl-dev zlib1g-dev libzstd-dev
     libbrotli-dev liblzma-dev libbz2-dev libxxhash-dev libsqlite3-dev libssl-dev libpcre2-dev libmicrohttpd-dev
     python3-pytest nginx openssl ca-certificates
-    ripgrep gzip xz-utils bzip2 zstd"
+    ripgrep gzip xz-utils bzip2 zstd iproute2"
 dev="clang clang-format clang-tidy libclang-rt-dev mandoc shellcheck
     gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 

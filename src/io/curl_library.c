@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 static wi_curl library;
@@ -12,14 +13,20 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /*
  * OpenSSL takes itself down at exit, under the feet of threads that a program leaves inside a wait:
- * some of them would crash it. It is asked not to, before anybody else sets it up.
+ * some of them would crash it. It is asked not to, before anybody else sets it up. If it cannot set
+ * itself up, for want of memory, it crashes at its first use, so that is asked, too.
  */
-static void keep_until_the_end(void *handle)
+static bool set_up_openssl(void *handle)
 {
     static const uint64_t no_atexit = 0x00080000; /* OPENSSL_INIT_NO_ATEXIT */
     int (*init_crypto)(uint64_t options, const void *settings);
-    if ((*(void **)&init_crypto = dlsym(handle, "OPENSSL_init_crypto")))
-        init_crypto(no_atexit, NULL);
+    void *(*default_context)(void); /* since 3.0 */
+    if (!(*(void **)&init_crypto = dlsym(handle, "OPENSSL_init_crypto")))
+        return true; /* TLS is another library's */
+    if (!init_crypto(no_atexit, NULL))
+        return false;
+    *(void **)&default_context = dlsym(handle, "OSSL_LIB_CTX_get0_global_default");
+    return !default_context || default_context();
 }
 
 static void load(void)
@@ -37,7 +44,10 @@ static void load(void)
     }
     WI_CURL_FUNCTIONS(FIND)
 #undef FIND
-    keep_until_the_end(handle);
+    if (!set_up_openssl(handle)) {
+        loaded = wi_fail(&failure, WEIR_NOMEM, "OpenSSL could not be initialised");
+        return;
+    }
     if (found.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         loaded = wi_fail(&failure, WEIR_UNSUPPORTED, "libcurl could not be initialised");
         return;

@@ -155,9 +155,6 @@ void wi_exchange_listen(wi_http_exchange *exchange);
 /* Has it enter libcurl at the end of the turn: who starts it may be inside of libcurl. */
 void wi_exchange_enter_later(wi_http_exchange *exchange);
 
-/* It ends with this at the end of the turn, if it has not ended yet. */
-void wi_exchange_end_early(wi_http_exchange *exchange, weir_status status);
-
 /* libcurl is done with it. */
 void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code);
 

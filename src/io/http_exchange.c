@@ -338,6 +338,9 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         status = exchange->socket_errno == ENOMEM ? WEIR_NOMEM : status;
         snprintf(exchange->text, sizeof exchange->text, "no socket can be opened: %s",
                  strerrordesc_np(exchange->socket_errno));
+    } else if (strncmp(exchange->text, "Unsupported proxy", 17) == 0) {
+        /* libcurl repeats it whole, with its password */
+        snprintf(exchange->text, sizeof exchange->text, "the proxy is no URL that can be used");
     } else if (code == CURLE_COULDNT_CONNECT) {
         say_why_not_connected(exchange);
     } else if (code == CURLE_OPERATION_TIMEDOUT && !exchange->sent) {
@@ -353,9 +356,6 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
     } else if (status != WEIR_OK && code == CURLE_OK) {
         snprintf(exchange->text, sizeof exchange->text,
                  "the connection was closed amid the headers");
-    } else if (strncmp(exchange->text, "Unsupported proxy", 17) == 0) {
-        /* libcurl repeats it whole, with its password */
-        snprintf(exchange->text, sizeof exchange->text, "the proxy is no URL that can be used");
     } else if (status != WEIR_OK && !exchange->text[0]) {
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));

@@ -404,6 +404,8 @@ bool wi_gate_leave(wi_gate *gate, wi_origin *origin, int lane, int64_t now,
     if (wi_rate_hint_is_whole(&leaving->hint))
         wi_quota_hear(&origin->quota, now, &leaving->hint, origin->in_flight - 1,
                       gate->options.longest_hold);
+    else
+        wi_quota_hear_nothing(&origin->quota, now - leaving->duration);
     leave(gate, origin, lane, poke);
     pthread_mutex_unlock(&gate->lock);
     poke_lanes(gate, poke);

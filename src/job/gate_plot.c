@@ -1,6 +1,6 @@
 /*
- * gate_plot.c: draws what the scenarios of gate_simulation.h come to (docs/gate.svg), and puts it into
- * a table (in docs/gate.md).
+ * gate_plot.c: draws what the scenarios of gate_simulation.h come to (docs/gate.svg), and puts it
+ * into a table (in docs/gate.md).
  *
  *   gate_plot svg              to standard output
  *   gate_plot table
@@ -64,10 +64,10 @@ typedef struct bin {
     int64_t to;
 } bin;
 
-static bin bin_of(const sim *s, int i)
+static bin bin_of(const sim *s, int i, int points)
 {
-    int64_t from = s->is->rounds * i / POINTS;
-    int64_t to = s->is->rounds * (i + 1) / POINTS;
+    int64_t from = s->is->rounds * i / points;
+    int64_t to = s->is->rounds * (i + 1) / points;
     int64_t good = 0, refused = 0;
     for (int64_t k = from; k < to; k++) {
         good += s->rounds[k].good;
@@ -84,8 +84,9 @@ static bin bin_of(const sim *s, int i)
 static void draw_line(wi_buf *out, const sim *s, bool refused)
 {
     wi_buf_printf(out, "<polyline class=\"%s\" points=\"", refused ? "no" : "is");
-    for (int i = 0; i < POINTS; i++) {
-        bin b = bin_of(s, i);
+    int points = s->is->rounds < POINTS ? (int)s->is->rounds : POINTS;
+    for (int i = 0; i < points; i++) {
+        bin b = bin_of(s, i, points);
         int x = LEFT + scaled((double)b.to, (double)s->is->rounds, ACROSS);
         int y = TOP + UP - scaled(refused ? b.refused : b.good, MOST, UP);
         wi_buf_printf(out, "%s%d,%d", i ? " " : "", x, y);
@@ -119,11 +120,12 @@ static void draw(wi_buf *out)
                   ".no{fill:none;stroke:#d03030}.by{stroke:#999;stroke-dasharray:2 2}</style>\n"
                   "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
                   COLUMNS * WIDTH, HEAD + rows * HEIGHT);
-    wi_buf_printf(out,
-                  "<text x=\"%d\" y=\"20\">What the server can give (grey), what it gives (blue), and "
-                  "what part of the requests it refuses (red), over the round trips; dashed: from "
-                  "where on it is judged.</text>\n",
-                  LEFT);
+    wi_buf_printf(
+        out,
+        "<text x=\"%d\" y=\"20\">What the server can give (grey), what it gives (blue), and "
+        "what part of the requests it refuses (red), over the round trips; dashed: from "
+        "where on it is judged.</text>\n",
+        LEFT);
     for (int i = 0; i < SIM_SCENARIOS; i++) {
         sim *s = sim_new(&sim_scenarios[i]);
         sim_run(s);

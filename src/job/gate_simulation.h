@@ -370,16 +370,17 @@ static inline int64_t sim_settling(const sim_scenario *is)
 static inline int sim_spans(const sim *s, sim_span spans[SIM_CHANGES + 1])
 {
     int n = 0;
-    int64_t settling = sim_settling(s->is);
+    const sim_scenario *is = s->is;
+    int64_t settling = sim_settling(is);
     sim_span span = {.from = settling, .factor = 1};
     for (int i = 0; i <= SIM_CHANGES; i++) {
-        const sim_change *change = i < SIM_CHANGES ? &s->is->changes[i] : NULL;
-        bool last = !change || !change->round;
-        span.to = last ? s->is->rounds : change->round;
+        bool last = i == SIM_CHANGES || !is->changes[i].round;
+        span.to = last ? is->rounds : is->changes[i].round;
         spans[n] = span;
         sim_judge(s, &spans[n++]);
         if (last)
             break;
+        const sim_change *change = &is->changes[i];
         span = (sim_span){
             .from = change->round + settling, .factor = change->factor, .state = change->state};
     }

@@ -290,7 +290,7 @@ static weir_status open_outputs(weir_job *job, weir_error *err)
         .journal = o->journal,
         .commit_every = o->commit_every,
         .facts = &job->options.facts,
-        .no_journal = job->options.limit ? "--limit" : NULL,
+        .no_journal = job->options.no_journal,
         .sync = job->kind->sync,
         .sync_arg = job->kind_job,
     };

@@ -24,8 +24,9 @@ typedef struct wi_job_options {
     uint64_t choices;        /* items per input row, or in all */
     int64_t per_host;
     int64_t retry_after_max;
-    int64_t limit;  /* rows in all, then the run ends; 0: all. Of kinds whose work blocks */
-    wi_facts facts; /* the kind's own; wi_job_new takes them over, also if it fails */
+    int64_t limit;          /* rows in all, then the run ends; 0: all. Of kinds whose work blocks */
+    const char *no_journal; /* what the job is asked that does not go with one; NULL: it does */
+    wi_facts facts;         /* the kind's own; wi_job_new takes them over, also if it fails */
 } wi_job_options;
 
 /* An option's value, and what is allowed; 0 always is: it stands for the default. */

@@ -45,6 +45,7 @@ weir_status wi_job_options_fill(weir_job_options *o, int64_t timeout, int64_t re
         {"--memory", o->memory, LEAST_MEMORY, (int64_t)1 << 50},
         {"--retry", o->retries, -1, 100},
         {"--halt-after", o->halt_after, 1, INT64_MAX},
+        {"journal", (int64_t)o->journal, WEIR_JOURNAL_NEW, WEIR_JOURNAL_NONE},
         {"--commit-every", o->commit_every, WI_MILLISECOND, MOST_COMMIT_EVERY},
     };
     weir_status status = wi_check_ranges(ranges, sizeof ranges / sizeof ranges[0], err);

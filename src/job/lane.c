@@ -15,7 +15,8 @@
 
 enum {
     READY_WANTED = 32,     /* prepared items to have at hand */
-    READY_ACROSS = 16384,  /* looked at to find one for an origin that is not held back */
+    READY_AHEAD = 1024,    /* looked at to find out whether there is another origin, */
+    READY_ACROSS = 16384,  /* and to find one for an origin that is not held back */
     OUTBOX_ITEMS = 256,    /* handed to the collector together, */
     OUTBOX_BYTES = 1 << 20 /* or so many bytes, */
 };
@@ -292,8 +293,8 @@ static bool take_more(wi_lane *lane, bool all_held)
 {
     if (lane->source_ended)
         return false;
-    bool across = all_held && lane->ready_len < READY_ACROSS;
-    if (lane->ready_len >= READY_WANTED && !(across && wi_gate_origins(lane->shared.gate) > 1))
+    size_t across = wi_gate_origins(lane->shared.gate) > 1 ? READY_ACROSS : READY_AHEAD;
+    if (lane->ready_len >= (all_held ? across : READY_WANTED))
         return false;
     if (wi_budget_is_tight(lane->shared.budget) && !has_nothing(lane))
         return false;
@@ -362,11 +363,12 @@ static void fail_unasked(wi_lane *lane, wi_item *item)
     item_done(lane, item, WI_OUTCOME_FAILED);
 }
 
-/* Starts what the gate lets through from one queue; *again: when to come back. */
-static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
+/* Starts what the gate lets through from one queue, at most so many; *again: when to come back. */
+static size_t start_from(wi_lane *lane, queue *q, size_t most, int64_t *again)
 {
     size_t started = 0;
-    while (!wi_list_empty(&q->items) && !is_stopping(lane)) {
+    int64_t now = wi_loop_now(lane->loop);
+    while (started < most && !wi_list_empty(&q->items) && !is_stopping(lane)) {
         wi_item *item = wi_container_of(q->items.next, wi_item, node);
         bool tight = wi_budget_is_tight(lane->shared.budget);
         if (tight && !is_awaited(lane, item))
@@ -391,25 +393,33 @@ static size_t start_from(wi_lane *lane, queue *q, int64_t now, int64_t *again)
 }
 
 /* One round over the origins that have ready items. */
-static size_t start_ready(wi_lane *lane, int64_t *again)
+static size_t start_round(wi_lane *lane, size_t most, int64_t *again)
 {
     size_t started = 0;
+    wi_list round;
+    wi_list_init(&round);
+    wi_list_splice(&round, &lane->queues);
+    wi_list *node;
+    while ((node = wi_list_shift(&round))) {
+        wi_list_append(&lane->queues, node);
+        started += start_from(lane, wi_container_of(node, queue, node), most, again);
+    }
+    return started;
+}
+
+/* One item of each origin first, so that the gate knows of all before the first has taken its
+ * share. */
+static size_t start_ready(wi_lane *lane, int64_t *again)
+{
     const wi_kind *kind = lane->shared.kind;
     int64_t hold = kind->hold && lane->ready_len ? kind->hold(lane->state) : 0;
     if (hold) {
         *again = wi_loop_now(lane->loop) + hold;
         return 0;
     }
-    wi_list round;
-    wi_list_init(&round);
-    wi_list_splice(&round, &lane->queues);
-    wi_list *node;
-    while ((node = wi_list_shift(&round))) {
-        queue *q = wi_container_of(node, queue, node);
-        wi_list_append(&lane->queues, node);
-        started += start_from(lane, q, wi_loop_now(lane->loop), again);
-    }
-    return started;
+    bool several = lane->queues.next != lane->queues.prev;
+    size_t started = several ? start_round(lane, 1, again) : 0;
+    return started + start_round(lane, SIZE_MAX, again);
 }
 
 /* ---- stopping ---- */

@@ -16,24 +16,28 @@
  *                    that has come back is soon in full use. At least by 1.
  *   up to 2 base     hold. With a queue in front of C workers that is between 1.5 C and 2 C: no
  *                    worker idles, and nobody waits for longer than the work itself takes.
- *   above 2 base     there is a queue, and it may be ours: cut on trial to where, if so, the
- * latency would be 0.9 base, but at most to half.
+ *   above 2 base     there is a queue, and it may be ours: cut on trial to where it would be gone.
  *
  * The smallest mean of all windows is the base. A trial ends with the next window: if the latency
- * fell by at least half of what the cut should bring, the queue was ours and the cut stays. If not,
- * the server has become slower for reasons of its own, and less from us would help nobody: the old
- * limit comes back, and the latency is the new base. A limit that has been held for 32 windows is
- * put on trial as well, in case the base was measured when there was a queue already: each such
- * trial that finds a queue then lowers the base by a tenth. So a wrong base, too low or too high,
- * is found out.
+ * fell by at least half of what the cut should bring, the queue was ours and the cut stays (unless
+ * the latency was not above 2 base: a queue, but a short one). If not, the server has become slower
+ * for reasons of its own, and less from us would help nobody: the old limit comes back, and the
+ * latency is the new base. A limit that has been held for 32 windows is put on trial as well, in
+ * case the base was measured when there was a queue already: each such trial that finds a queue
+ * then lowers the base by a tenth. So a wrong base, too low or too high, is found out.
  *
- * The first window closes after 8 answers and only sets the base: the ramp is blind, and what it
- * began may have queued behind itself, the earliest answers least.
+ * The first window closes after 8 answers and sets the base: the ramp is blind, and what it began
+ * may have queued behind itself, the earliest answers least. They are also the quickest, so the
+ * second window may raise it. In the slow start, and on the way back after a failure, each answer
+ * that comes without a queue raises the limit by one, so that it doubles with each round trip.
  *
  * Overload halves the limit and sets the step back; of one round trip only the first is heard: one
- * that tells of a request begun before the last halving is old news. Such answers' latencies are
- * not counted: a refusal is quick. The limit of a server that refuses more than N so wanders
- * between N/2 and a little above N.
+ * that tells of a request begun before the last change is old news. Such answers' latencies are not
+ * counted: a refusal is quick. What follows depends on the signal:
+ *
+ *   BUSY           the server refuses what is above a height: it is looked for (next_height).
+ *   GONE           is not about load at all.
+ *   all others     say nothing of a height: it climbs back to where it was.
  */
 #include "limit.h"
 

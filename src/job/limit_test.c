@@ -147,7 +147,9 @@ static void end_one(sim *s)
     s->done += !r->overload;
     s->refused += r->overload;
     wi_limit_end(&s->limit, s->now, s->now - r->begun,
-                 !r->overload ? WI_SIGNAL_FINE : s->dead ? WI_SIGNAL_REFUSED : WI_SIGNAL_BUSY);
+                 !r->overload ? WI_SIGNAL_FINE
+                 : s->dead    ? WI_SIGNAL_REFUSED
+                              : WI_SIGNAL_BUSY);
     s->idle[s->idle_len++] = r;
 }
 

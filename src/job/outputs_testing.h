@@ -159,4 +159,83 @@ static inline bool run_is_whole(const run_options *run, int n, int *failed)
     return wrong == 0;
 }
 
+/* ---- with expectations ---- */
+
+static char run_rows[512];
+static char run_errors[512];
+
+static inline run_options options_of(weir_journal mode)
+{
+    snprintf(run_rows, sizeof run_rows, "%s", in_folder("o"));
+    snprintf(run_errors, sizeof run_errors, "%s", in_folder("e"));
+    return (run_options){
+        .mode = mode, .format = WI_FORMAT_NDJSON, .rows = run_rows, .errors = run_errors};
+}
+
+static inline bool exists(const char *file)
+{
+    return access(in_folder(file), F_OK) == 0;
+}
+
+static inline wi_outputs *begun(const run_options *run)
+{
+    weir_error err = {0};
+    wi_outputs *outputs = NULL;
+    if (!EXPECT(run_begin(run, &outputs, &err) == WEIR_OK))
+        printf("# %s\n", err.text);
+    return outputs;
+}
+
+static inline void expect_refused(const run_options *run, weir_status want, const char *text)
+{
+    weir_error err = {0};
+    wi_outputs *outputs = NULL;
+    EXPECT_INT(run_begin(run, &outputs, &err), want);
+    if (!EXPECT(strstr(err.text, text) != NULL))
+        printf("# it says: %s\n", err.text);
+    if (outputs)
+        wi_outputs_free(outputs);
+}
+
+/* Items from `from` to `committed` are committed, and those up to `to` written; then the run ends
+ * as if killed, but for what it holds in this process. */
+static inline void run_until(const run_options *run, int from, int committed, int to)
+{
+    int asked = 0;
+    wi_outputs *outputs = begun(run);
+    REQUIRE(outputs);
+    EXPECT_INT(run_items(run, outputs, from, committed, &asked, NULL), WEIR_OK);
+    EXPECT_INT(wi_outputs_commit(outputs, NULL), WEIR_OK);
+    EXPECT_INT(run_items(run, outputs, committed, to, &asked, NULL), WEIR_OK);
+    wi_outputs_free(outputs);
+}
+
+static inline void expect_run(const run_options *run, int n, int want_asked, int want_failed)
+{
+    int asked = 0, failed = 0;
+    weir_error err = {0};
+    if (!EXPECT(run_whole(run, n, &asked, &err) == WEIR_OK))
+        printf("# %s\n", err.text);
+    EXPECT_INT(asked, want_asked);
+    EXPECT(run_is_whole(run, n, &failed));
+    EXPECT_INT(failed, want_failed);
+    EXPECT_INT(count_files(), run->apart ? 3 : 2); /* and the journal */
+}
+
+/* Instead of libc's, where nothing crashes, and hundreds of runs would wait for the disk. What a
+ * crash leaves is the matter of outputs_crash_test.c. */
+#ifdef RUN_WITHOUT_FLUSHES
+int fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int fdatasync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+#endif
+
 #endif

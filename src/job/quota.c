@@ -17,6 +17,7 @@ void wi_quota_hear(wi_quota *q, int64_t now, const wi_rate_hint *hint, int64_t i
         return; /* as a Retry-After that long */
     bool same = now < q->until && until <= q->until + WI_SECOND;
     q->limit = hint->limit;
+    q->renewed_at = 0;
     /* Of answers that overtook each other, the one that says less; the last one knows all. */
     q->left = same && in_flight > 0 && q->left < left ? q->left : left;
     q->until = same && q->until < until ? q->until : until;
@@ -31,6 +32,13 @@ static void renew(wi_quota *q, int64_t now)
         return;
     q->left = q->limit;
     q->until = now + q->period;
+    q->renewed_at = now;
+}
+
+void wi_quota_hear_nothing(wi_quota *q, int64_t began)
+{
+    if (q->renewed_at && began >= q->renewed_at)
+        *q = (wi_quota){0};
 }
 
 /* Few enough to be spread? */

@@ -16,14 +16,18 @@
 typedef struct wi_quota {
     int64_t until; /* what follows holds until then; 0: nothing is known */
     int64_t left;
-    int64_t limit;  /* 0: not known */
-    int64_t period; /* how long that is for, at least */
-    int64_t next;   /* while it is spread: not before */
+    int64_t limit;      /* 0: not known */
+    int64_t period;     /* how long that is for, at least */
+    int64_t renewed_at; /* as was to be expected: no answer has said so; 0: one has */
+    int64_t next;       /* while it is spread: not before */
 } wi_quota;
 
 /* An answer said so; longest: how long nothing may begin for it, at most (0: any time). */
 void wi_quota_hear(wi_quota *quota, int64_t now, const wi_rate_hint *hint, int64_t in_flight,
                    int64_t longest);
+
+/* An answer to a request that began at `began` says nothing of it. */
+void wi_quota_hear_nothing(wi_quota *quota, int64_t began);
 
 /* May one begin? Else *again is when to ask again. */
 bool wi_quota_may(wi_quota *quota, int64_t now, int64_t *again);

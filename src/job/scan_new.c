@@ -350,6 +350,16 @@ static weir_status describe_job(wi_scan *scan, const weir_scan_options *o, weir_
     return status == WEIR_OK ? wi_scan_make_walk(scan, err) : status;
 }
 
+/* What has no journal, and why not: what stands behind the limit is not known to be there; and what
+ * came from standard input does not come again, so what there is of it is to be kept. */
+static const char *no_journal(const weir_scan_options *o)
+{
+    for (size_t i = 0; i < o->paths_len; i++)
+        if (strcmp(o->paths[i], "-") == 0)
+            return "the path - (standard input)";
+    return o->limit ? "--limit" : NULL;
+}
+
 weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir_error *err)
 {
     weir_scan_options taken;
@@ -362,7 +372,8 @@ weir_status weir_scan_new(const weir_scan_options *options, weir_job **out, weir
         return wi_fail_nomem(err);
     pthread_mutex_init(&scan->lock, NULL);
     wi_list_init(&scan->hands);
-    wi_job_options job = {.common = o->job, .choices = 1, .limit = o->limit};
+    wi_job_options job = {
+        .common = o->job, .choices = 1, .limit = o->limit, .no_journal = no_journal(o)};
     status = wi_job_options_fill(&job.common, -1, -1, err);
     scan->max_row = (size_t)job.common.max_row;
     if (status == WEIR_OK)

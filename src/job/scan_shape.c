@@ -400,7 +400,7 @@ static void insert(wi_buf *out, const wi_buf *bytes, size_t stay)
 static size_t place_of(size_t row, const wi_buf *ends, size_t first)
 {
     size_t end;
-    if (!row)
+    if (!row || !ends->data)
         return first;
     memcpy(&end, ends->data + (row - 1) * sizeof end, sizeof end);
     return end;
@@ -431,7 +431,8 @@ weir_status wi_scan_waiting_write(const wi_scan_waiting *waiting, wi_row_writer 
         wi_row_writer_append_ends(writer, waiting->rows, &portion->rows, ends, err);
     if (!status) {
         insert(&portion->failed_rows, &waiting->failed, stay);
-        tell_done(waiting, ends, first, portion);
+        if (portion->journaled)
+            tell_done(waiting, &places, first, portion);
     }
     wi_buf_fini(&places);
     return status;

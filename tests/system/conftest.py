@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import urllib.request
 
@@ -84,6 +85,29 @@ class Weir:
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         return subprocess.Popen(self.command(args), env={**self.env, **(env or {})}, **options)
+
+
+# Runs a command, and says last on standard error how many KiB it had resident at most. A process
+# begins with the peak of the one that started it, and that of the tests is large.
+MEASURE = """
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+class MeasuredWeir(Weir):
+    """The same, measured."""
+
+    def command(self, args):
+        return [sys.executable, "-S", "-E", "-c", MEASURE, *super().command(args)]
+
+
+@pytest.fixture
+def measured_weir(weir):
+    return MeasuredWeir(weir.path, weir.env)
 
 
 @pytest.fixture(scope="session")

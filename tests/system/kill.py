@@ -295,6 +295,8 @@ class Scan(Subject):
     def command(self, *options):
         args = ["scan", "-j", self.jobs]
         args += ["-i", "-" if self.look.stdin else "list"] if self.is_listed else ["tree", "-uu"]
+        if not self.is_listed and not self.look.unordered:
+            args += ["--sort", "path"]  # a walk by several threads has another order each time
         args += ["--records", "csv"] if self.records else ["-e", "[0-9],[0-9]+,(?<word>.*[0-9a-f])"]
         return args + self.args() + list(options)
 
@@ -395,13 +397,17 @@ Verdict = collections.namedtuple("Verdict", ["lost", "twice", "faults"])
 def judge(subject, calm, done, scratch):
     """What differs from the undisturbed run: rows lost, rows there twice, and all else."""
     faults = []
+    if done.returncode not in (0, 1) or not subject.output.exists():
+        return Verdict(len(calm.rows) + len(calm.errors), 0, [f"it ended with: {done.log}"])
     rows = rows_of(subject.output)
     errors = rows_of(subject.errors) if subject.errors else []
     want = collections.Counter(calm.rows) + collections.Counter(calm.errors)
     have = collections.Counter(rows) + collections.Counter(errors)
     lost, twice = want - have, have - want
     if not subject.look.unordered and (rows, errors) != (calm.rows, calm.errors):
-        faults.append("the rows are in another order")
+        faults += [f"another order from row {at} on: {pair}"
+                   for at, pair in enumerate(zip(rows + errors, calm.rows + calm.errors))
+                   if pair[0] != pair[1]][:1]
     if collections.Counter(rows) != collections.Counter(calm.rows):
         faults.append("other rows in the output")
     if bodies_in(subject.bodies) != calm.bodies:

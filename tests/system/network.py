@@ -371,14 +371,6 @@ class Run:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def sockets(self):
-        """How many descriptors are sockets."""
-        links = []
-        for link in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                links.append(os.readlink(link))
-        return sum(link.startswith("socket:") for link in links)
-
     def end(self, limit=2 * LIMIT):
         """Its end; a run that hangs fails here."""
         if self.stdin:
@@ -423,8 +415,9 @@ class Lab:
     def host(self):
         try:
             host = Host()
-        except OSError as error:
-            pytest.skip(f"no network namespace can be made here: {error}")
+        except (OSError, subprocess.CalledProcessError) as error:
+            why = getattr(error, "stderr", None) or error
+            pytest.skip(f"no network namespace can be made here: {why}")
         self.ends.callback(host.close)
         return host
 

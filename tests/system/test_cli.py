@@ -287,7 +287,7 @@ def test_help_fits_a_screen(weir):
 
 
 def test_every_option_of_the_issue_is_in_the_help(weir):
-    text = weir("fetch", "--help").text
+    text = weir("help", "fetch").text
     for option in ["-i", "--input-format", "-X", "-H", "-d", "--user", "--bearer-env", "--netrc",
                    "--cookie", "--proxy", "--cacert", "--cert", "--key", "--insecure", "--http1.1",
                    "--user-agent", "--location", "--headers", "--no-body", "-o", "--format",

@@ -1,5 +1,5 @@
-"""Clocks that jump in mid-run: the time of day to and fro, the monotonic one by an hour forwards, as
-it may after a machine was moved or slept."""
+"""Clocks that jump in mid-run: the time of day to and fro, the monotonic one by an hour forwards,
+as it may after a machine was moved or slept."""
 
 import email.utils
 import threading
@@ -14,7 +14,7 @@ HOURS = 3600
 
 
 def gated(api, count, late=b"late"):
-    """A server that answers the first `count` requests when the gate opens, and later ones at once."""
+    """A server that answers the first `count` requests when the gate opens, others at once."""
     gate = threading.Event()
     return api(lambda asked: gate.wait(LIMIT) and late if asked.number <= count else b"ok"), gate
 
@@ -38,8 +38,8 @@ def test_the_time_of_day_jumps(weir, api, faults, hours):
     rules = faults(f"realtime:!:jump={hours * HOURS}")
     server, gate = gated(api, 10)
     thread = leap(rules, server, gate, 10)
-    done = weir("fetch", server.url + "/{1..40}", "-j", "10", "--timeout", "50s", "--rate", "2000/s",
-                env=rules.env)
+    done = weir("fetch", server.url + "/{1..40}", "-j", "10", "--timeout", "50s", "--rate",
+                "2000/s", env=rules.env)
     thread.join(LIMIT)
     assert done.returncode == 0, done.log
     assert accounted(done) == (40, {"ok": 40})
@@ -94,8 +94,8 @@ def test_a_deadline_that_was_leapt_over(weir, api, faults):
     rules = faults(f"monotonic:!:jump={HOURS}")
     server, gate = gated(api, 4)
     thread = leap(rules, server, threading.Event(), 4)
-    done = weir("fetch", server.url + "/{1..20}", "-j", "4", "--deadline", "10m", "--timeout", "none",
-                env=rules.env)
+    done = weir("fetch", server.url + "/{1..20}", "-j", "4", "--deadline", "10m", "--timeout",
+                "none", env=rules.env)
     gate.set()
     thread.join(LIMIT)
     assert done.returncode == 1 and "deadline" in done.log

@@ -1,7 +1,6 @@
 """Descriptors, threads and processes that cannot be had: those who need one wait or fail with the
-reason, and nobody spins or hangs."""
+reason, and nobody spins or hangs. `WEIR_LONG=1` has each call fail that makes one."""
 
-import os
 import re
 import resource
 import shutil
@@ -9,10 +8,9 @@ import shutil
 import pytest
 
 from conftest import accounted
-from faults import LONG, check, equation, faults, scenes, ways  # noqa: F401 (faults: a fixture)
+from faults import LONG, NAMES, check, faults, scenes, ways  # noqa: F401 (faults: a fixture)
 
 MAKERS = "open,dup,pipe,socket,accept,epoll_create,eventfd,pidfd_open"
-NAMES = ["fetch", "fetch-csv", "exec", "exec-csv", "scan", "records"]
 SECONDS = 30  # of processor time, after which the kernel ends a run: it is spinning
 
 

@@ -1,17 +1,15 @@
 """Disks that are full, failing or read-only, under the rows, the failed rows and the saved bodies,
-and under what is read."""
+and under what is read. `WEIR_LONG=1` has each call fail, instead of the first few."""
 
-import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import LIMIT, Done, accounted, wait_until
-from faults import LONG, check, equation, faults, parse, scenes, ways  # noqa: F401 (faults: a fixture)
-
-NAMES = ["fetch", "fetch-csv", "exec", "exec-csv", "scan", "records"]
+from conftest import LIMIT, Done, accounted
+from faults import (  # noqa: F401 (faults: a fixture)
+    LONG, NAMES, check, equation, faults, parse, scenes, ways)
 
 
 @pytest.fixture
@@ -25,10 +23,10 @@ def undisturbed(weir, mock, tmp_path):
 # ---- writes that fail ----
 
 # How many of a small run's calls there are is not much: each of them in turn, all in the long form.
-CALLS = [("write,writev,pwrite", "ENOSPC"), ("write,writev,pwrite", "EIO"), ("fsync,fdatasync", "EIO"),
-         ("fsync,fdatasync", "ENOSPC"), ("rename", "EIO"), ("rename", "EROFS"), ("close", "EIO"),
-         ("close", "ENOSPC"), ("ftruncate", "EIO"), ("open", "EROFS"), ("mkdir", "ENOSPC"),
-         ("unlink", "EIO")]
+CALLS = [("write,writev,pwrite", "ENOSPC"), ("write,writev,pwrite", "EIO"),
+         ("fsync,fdatasync", "EIO"), ("fsync,fdatasync", "ENOSPC"), ("rename", "EIO"),
+         ("rename", "EROFS"), ("close", "EIO"), ("close", "ENOSPC"),
+         ("ftruncate", "EIO"), ("open", "EROFS"), ("mkdir", "ENOSPC"), ("unlink", "EIO")]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,7 +77,8 @@ def test_interruptions_at_random(undisturbed, faults, tmp_path):
 def test_standard_output_fails(weir, faults):
     """There is nothing to keep then, but the reason is said."""
     command = ["exec", "echo", "{}", ":::", "a", "b"]
-    for rule, text in [("write:1:ENOSPC:fd1", "No space left"), ("write:1:EIO:fd1", "Input/output")]:
+    for rule, text in [("write:1:ENOSPC:fd1", "No space left"),
+                       ("write:1:EIO:fd1", "Input/output")]:
         done = weir(*command, env=faults(rule).env)
         assert done.returncode == 2 and "standard output" in done.log and text in done.log
         assert done.stdout == b""
@@ -104,8 +103,8 @@ def can_mount(folder):
 
 @pytest.fixture
 def small_disk(weir, tmp_path):
-    """small_disk(size, *args): a run of the command on a disk so small; what was on it in the end is
-    then in tmp_path/"kept"."""
+    """small_disk(size, *args): a run of the command on a disk so small; what was on it in the end
+    is then in tmp_path/"kept"."""
     able, why = can_mount(tmp_path)
     if not able:
         pytest.skip(f"a tmpfs cannot be mounted in a namespace here: {why}")

@@ -10,16 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faults import LONG, check, faults, scenes  # noqa: F401 (faults is a fixture)
+from faults import LONG, NAMES, check, faults, scenes, tls_scene  # noqa: F401 (faults: a fixture)
 
 SAMPLES = 4  # of a scene, in each way
-NAMES = ["fetch", "fetch-csv", "exec", "exec-csv", "scan", "records"]
 
 
 def sample(total):
     """Half of them among the last, where the items are: first comes what is loaded and read."""
     if LONG:
-        return range(1, total + 2)
+        return range(1, total + 2, 1 + total // 8000)
     half = SAMPLES // 2
     early = [1 + i * total // half for i in range(half)]
     return early + [total - 1 - i * min(total, 300) // half for i in range(half)]
@@ -28,7 +27,16 @@ def sample(total):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("way", ["", "+"], ids=["one", "all-after"])
 def test_allocations_fail(weir, mock, faults, tmp_path, name, way):
-    scene = scenes(weir, mock().url)[name].learn(tmp_path / "learn")
+    torture(scenes(weir, mock().url)[name], faults, tmp_path, way)
+
+
+@pytest.mark.parametrize("way", ["", "+"], ids=["one", "all-after"])
+def test_allocations_fail_over_tls(weir, nginx_tls, faults, tmp_path, way):
+    torture(tls_scene(weir, nginx_tls), faults, tmp_path, way)
+
+
+def torture(scene, faults, tmp_path, way):
+    scene.learn(tmp_path / "learn")
     count = faults("malloc:0:ENOMEM")
     check(scene, scene.run(tmp_path / "count", count), tmp_path / "count")
     numbers = itertools.count()

@@ -1,6 +1,5 @@
 """How many at once, how fast, how long, how large: the bounds hold, as the servers see them."""
 
-import os
 import re
 import resource
 import subprocess
@@ -167,33 +166,30 @@ def test_max_body(weir, api):
         assert row["body"] is None
 
 
-def run_measured(weir, *args, **options):
+def run_measured(measured_weir, *args):
     """The finished command's exit code, standard error and peak memory in bytes."""
-    process = weir.start(*args, stdout=subprocess.DEVNULL, **options)
-    log = process.stderr.read().decode()
-    process.stderr.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, log, usage.ru_maxrss * 1024
+    done = measured_weir(*args, stdout=subprocess.DEVNULL)
+    log, peak = done.log.rstrip("\n").rsplit("\n", 1)
+    return done.returncode, log, int(peak) * 1024
 
 
-def test_memory_bounds_large_bodies(weir, mock, sanitized):
+def test_memory_bounds_large_bodies(measured_weir, mock, sanitized):
     """400 MB of bodies, all of them wanted at once, through a budget of 16 MB."""
     server = mock()
-    code, log, peak = run_measured(weir, "fetch", server.url + "/bytes/2000000?{1..200}", "-j",
-                                   "200", "--memory", "16M")
+    code, log, peak = run_measured(measured_weir, "fetch", server.url + "/bytes/2000000?{1..200}",
+                                   "-j", "200", "--memory", "16M")
     assert code == 0, log
     assert sanitized or peak < 120 << 20
 
 
-def test_memory_bounds_rows_that_wait_for_the_first(weir, api, sanitized):
+def test_memory_bounds_rows_that_wait_for_the_first(measured_weir, api, sanitized):
     """All others are done, but order keeps them until the first is."""
     gate = threading.Event()
     server = api(lambda asked: gate.wait(LIMIT) and b"" if asked.path == "/1" else b"x" * 500_000)
     timer = threading.Thread(target=lambda: (wait_until(lambda: len(server.asked) > 4), gate.set()))
     timer.start()
-    code, log, peak = run_measured(weir, "fetch", server.url + "/{1..200}", "-j", "100", "--memory",
-                                   "4M")
+    code, log, peak = run_measured(measured_weir, "fetch", server.url + "/{1..200}", "-j", "100",
+                                   "--memory", "4M")
     timer.join(LIMIT)
     assert code == 0, log
     assert sanitized or peak < 100 << 20

@@ -249,7 +249,8 @@ def connections_forgotten(lab):
     be lost by that for a request, not one for each dead connection."""
     line = lab.join_by_wire()
     _, url = lab.mock("--latency", "100ms")
-    run = lab.fetch("-i", "-", url + "/products/{line}", "-j", "32", "--timeout", "2s", stdin=True)
+    run = lab.fetch("-i", "-", url + "/products/{line}", "-j", "32", "--lanes", "1", "--timeout", "2s",
+                    stdin=True)
     run.give(*range(1, 33))
     run.seen(32)
     line.forget_flows()

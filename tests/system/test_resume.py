@@ -319,6 +319,15 @@ def test_what_fails_again(weir, finished):
         assert len(rows) == 20 and sum(row["error"] is not None for row in rows) == 2
 
 
+def test_what_was_printed_is_not_printed_again(weir, tmp_path):
+    args = ["exec", "--passthrough", "-o", tmp_path / "out.ndjson"]
+    words = ["--", "echo", "{}", ":::", "a", "b"]
+    assert weir(*args, *words).text == "a\nb\n"
+    done = weir(*args, "--resume", *words, "c")
+    assert (done.returncode, done.text) == (0, "c\n"), done.log
+    assert accounted(done) == (3, {"ok": 1, "done before": 2})
+
+
 # ---- one at a time ----
 
 def test_two_runs_on_one_output(weir, held, tmp_path, processes):

@@ -7,10 +7,12 @@ A FIFO among the files holds the first run up until it is killed; it is a file w
 import csv
 import gzip
 import os
+import signal
+import subprocess
 
 import pytest
 
-from conftest import accounted, read_rows, wait_until
+from conftest import LIMIT, accounted, read_rows, wait_until
 from kill import committed
 
 
@@ -148,20 +150,21 @@ def test_files_are_known_by_their_paths(stand):
     assert [row["text"] for row in read_rows(stand.out)] == ["another", "2"]
 
 
-@pytest.mark.parametrize("option", [
-    ["-e", "x"], ["-e", "1", "-F"], ["--where", "line > 1"], ["--select", "text"], ["--text"],
-    ["--whole"], ["--records", "csv"], ["--stat"], ["--hash", "xxh3"], ["--no-decompress"],
-    ["--max-row", "1K"], ["--count"], ["-l"], ["--files-without-match"], ["--format", "csv"]],
-    ids=lambda option: option[0])
-def test_other_rows_are_refused(stand, option):
+def test_other_rows_are_refused(stand):
     stand.put("a", "1\n")
     assert stand.run("a").returncode == 0
     before = stand.out.read_bytes()
-    done = stand.run("a", "b", *option, "--resume")
-    assert done.returncode == 2
-    assert "cannot continue the run of" in done.log
-    assert option[0].replace("-e", "match").replace("-l", "files-with").strip("-") in done.log
-    assert stand.out.read_bytes() == before
+    others = {
+        "match": ["-e", "x"], "where": ["--where", "line > 1"], "select": ["--select", "text"],
+        "fixed-strings": ["-e", "1", "-F"], "text": ["--text"], "whole": ["--whole"],
+        "records": ["--records", "csv"], "stat": ["--stat"], "hash": ["--hash", "xxh3"],
+        "no-decompress": ["--no-decompress"], "max-row": ["--max-row", "1K"], "count": ["-c"],
+        "files-with-matches": ["-l"], "files-without-match": ["--files-without-match"],
+        "format": ["--format", "csv"]}
+    for name, option in others.items():
+        done = stand.run("a", "b", *option, "--resume")
+        assert (done.returncode, stand.out.read_bytes()) == (2, before)
+        assert "cannot continue the run of" in done.log and f"{name} was" in done.log
 
 
 def test_other_files_are_not(stand):
@@ -174,8 +177,24 @@ def test_other_files_are_not(stand):
     assert [row["path"] for row in read_rows(stand.out)] == ["a", "./.b", "./a"]
 
 
-def test_a_limit_has_no_journal(stand):
+@pytest.mark.parametrize("args", [["--limit", "1"], ["-"]], ids=["limit", "stdin"])
+def test_what_has_no_journal(stand, args):
     stand.put("a", "1\n2\n")
-    assert "--limit" in stand.run("a", "--limit", "1", "--resume").log
-    assert stand.run("a", "--limit", "1").returncode == 0
+    done = stand.run("a", *args, "--resume")
+    assert done.returncode == 2 and args[0] in done.log and "no journal" in done.log
+    assert stand.run("a", *args).returncode == 0
     assert not stand.out.with_name("out.ndjson.weir").exists()
+
+
+def test_what_came_of_standard_input_is_kept(stand, weir, processes):
+    process = weir.start("scan", "-", "--max-row", "1M", "-o", stand.out, stdin=subprocess.PIPE)
+    processes.append(process)
+    kept = stand.out.with_name("out.ndjson.partial")
+    process.stdin.write(b"a line\n" * 100000)
+    process.stdin.flush()
+    wait_until(lambda: any(path.stat().st_size for path in stand.out.parent.glob("*out.ndjson*")))
+    process.send_signal(signal.SIGINT)
+    assert b"again to stop now" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(LIMIT) == 130
+    assert {row["text"] for row in read_rows(kept)} == {"a line"}
