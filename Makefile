@@ -25,13 +25,12 @@ NINJA := $(firstword $(wildcard /usr/bin/ninja) ninja)
 # What gcc warns of under its own instrumentation is often no fault, so sanitizer builds don't end with
 # a warning; make and make check, with gcc and clang, do.
 #
-# Of what a debugger wants, sanitizers need lines only, and they are linked by what is quicker at it:
-# together a quarter of the time that a build takes.
+# Of what a debugger wants, sanitizers need lines only, which saves a quarter of the compiler's time.
 #
 # The sanitizers of this age lose their way when the kernel places mappings too freely; setarch -R
 # turns that off where it is allowed (it is not in every container).
 NO_ASLR = $(shell setarch -R true 2>/dev/null && echo '--wrapper "setarch -R"')
-QUICK = -Doptimization=1 -Dc_args=-g1 -Dc_link_args=-fuse-ld=gold
+QUICK = -Doptimization=1 -Dc_args=-g1
 TEST = $(MESON) test --no-rebuild --print-errorlogs
 
 all: build/build.ninja

@@ -25,7 +25,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     }
     while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
         len--;
-    if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
+    if (len > 5 && wi_text_same_nocase(line, "HTTP/", 5)) {
         const char *space = memchr(line, ' ', len);
         int64_t status = 0;
         if (space && line + len - space >= 4)

@@ -67,7 +67,7 @@ static void drop(parts *p)
 
 static void check_url(const wi_fetch_item *f, const wi_buf *origin)
 {
-    char text[4096], name[4096];
+    char text[8192], name[8192]; /* of 2048 bytes, none of them UTF-8, at most 6144 */
     CHECK(origin->len < sizeof text);
     memcpy(text, origin->data, origin->len);
     text[origin->len] = '\0';
