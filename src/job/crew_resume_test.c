@@ -147,7 +147,7 @@ static void go_on_until_it_ends(uint64_t seed)
 TEST(killed_and_continued)
 {
     const char *more = getenv("WEIR_LONG");
-    for (uint64_t seed = 1; seed <= (more ? 1000 : 12); seed++) {
+    for (uint64_t seed = 1; seed <= (more ? 60 : 12); seed++) {
         int before = atomic_load(&test_failures);
         REQUIRE(folder_begin());
         go_on_until_it_ends(seed);
