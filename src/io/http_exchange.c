@@ -25,7 +25,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     }
     while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
         len--;
-    if (len > 5 && wi_text_same_nocase(line, "HTTP/", 5)) {
+    if (len >= 5 && wi_text_same_nocase(line, "HTTP/", 5)) { /* what libcurl takes for one */
         const char *space = memchr(line, ' ', len);
         int64_t status = 0;
         if (space && line + len - space >= 4)
@@ -49,7 +49,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     const char *end = line + len;
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
-    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
         end--;
     if (exchange->in_headers &&
         wi_text_equal_nocase(line, (size_t)(colon - line), "content-encoding"))
@@ -127,7 +127,9 @@ static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
 {
     switch (code) {
     case CURLE_OK: /* also for an answer that ends before its headers do */
-        return exchange->in_headers ? WEIR_TRUNCATED : WEIR_OK;
+        return exchange->in_headers    ? WEIR_TRUNCATED
+               : exchange->http_status ? WEIR_OK
+                                       : WEIR_PROTOCOL;
     case CURLE_OUT_OF_MEMORY: /* also what libcurl says of a line longer than it takes */
         return exchange->in_headers ? WEIR_TOOLARGE : WEIR_NOMEM;
     case CURLE_URL_MALFORMAT:        /* ours, or one that an answer led to; */
@@ -355,7 +357,8 @@ void wi_exchange_ended(wi_http_exchange *exchange, CURLcode code)
         snprintf(exchange->text, sizeof exchange->text, "a header line of more than 100 KiB");
     } else if (status != WEIR_OK && code == CURLE_OK) {
         snprintf(exchange->text, sizeof exchange->text,
-                 "the connection was closed amid the headers");
+                 status == WEIR_TRUNCATED ? "the connection was closed amid the headers"
+                                          : "the answer has no status");
     } else if (status != WEIR_OK && !exchange->text[0]) {
         snprintf(exchange->text, sizeof exchange->text, "%s",
                  exchange->http->curl->easy_strerror(code));
