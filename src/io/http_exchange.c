@@ -134,7 +134,7 @@ static weir_status status_of(const wi_http_exchange *exchange, CURLcode code)
         return exchange->in_headers ? WEIR_TOOLARGE : WEIR_NOMEM;
     case CURLE_URL_MALFORMAT:        /* ours, or one that an answer led to; */
     case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" is any answer that is none */
-        return exchange->sent ? WEIR_PROTOCOL : WEIR_INVALID;
+        return exchange->sent || exchange->redirect.hops ? WEIR_PROTOCOL : WEIR_INVALID;
     case CURLE_LOGIN_DENIED:
         return WEIR_INVALID;
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -440,8 +440,8 @@ void wi_exchange_on_timeout(wi_timer *timer)
     if (at > wi_loop_now(timer->loop)) {
         if (exchange->asks && exchange->recall_at <= wi_loop_now(timer->loop)) {
             exchange->recall = true;
+            exchange->recall_at = WI_FOREVER;
             attend_later(exchange);
-            return;
         }
         knock(exchange, wi_loop_now(timer->loop));
         wi_exchange_arm(exchange);
@@ -542,8 +542,8 @@ void wi_exchange_on_attend(wi_defer *defer)
             wi_exchange_finish(exchange, exchange->ends_with);
         else if (exchange->state == EXCHANGE_WAITING)
             enter(exchange);
-        else if (exchange->recall && recall_address(exchange))
-            wi_exchange_arm(exchange);
+        else if (exchange->recall)
+            recall_address(exchange);
         else if (exchange->resume)
             resume_now(exchange);
     }

@@ -158,6 +158,15 @@ static bool append_origin(const wi_http_exchange *exchange, wi_buf *origin)
     return !origin->failed;
 }
 
+static bool is_http(wi_http_exchange *exchange)
+{
+    char *scheme;
+    bool http = part(exchange, CURLUPART_SCHEME, 0, &scheme) &&
+                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    exchange->http->curl->free(scheme);
+    return http;
+}
+
 /* Puts the new URL into exchange->parts. What it says about a user is not taken from it; that of
  * the old one stays while the origin does. */
 static CURLUcode resolve(wi_http_exchange *exchange, const char *location)
@@ -171,7 +180,8 @@ static CURLUcode resolve(wi_http_exchange *exchange, const char *location)
     bool ok = append_origin(exchange, &before);
     CURLUcode code = curl->url_set(exchange->parts, CURLUPART_URL, location,
                                    CURLU_URLENCODE | CURLU_ALLOW_SPACE);
-    ok = ok && (code != CURLUE_OK || append_origin(exchange, &after));
+    bool comparable = code == CURLUE_OK && is_http(exchange); /* file:///x has no host */
+    ok = ok && (!comparable || append_origin(exchange, &after));
     redirect->foreign = redirect->foreign || before.len != after.len ||
                         !wi_text_same_nocase(before.data, after.data, before.len);
     if (code == CURLUE_OK && ok) {
@@ -198,6 +208,7 @@ static bool turn_request(wi_http_exchange *exchange)
         request->method = strcmp(method, "HEAD") == 0 ? method : "GET";
         request->body = NULL;
         request->body_len = 0;
+        request->once = false;
         return true;
     }
     return !exchange->redirect.foreign ||
@@ -218,15 +229,6 @@ static bool turn_headers(wi_http_exchange *exchange)
     redirect->headers = left;
     redirect->filtered = true;
     return true;
-}
-
-static bool is_http(wi_http_exchange *exchange)
-{
-    char *scheme;
-    bool http = part(exchange, CURLUPART_SCHEME, 0, &scheme) &&
-                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-    exchange->http->curl->free(scheme);
-    return http;
 }
 
 static weir_status say(wi_http_exchange *exchange, weir_status status, const char *what)

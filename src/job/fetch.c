@@ -347,10 +347,10 @@ static wi_signal signal_of(const wi_http_result *result)
     switch (result->status) {
     case WEIR_TIMEDOUT:
         return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
-    case WEIR_CONNECT:
-        return WI_SIGNAL_REFUSED;
+    case WEIR_CONNECT: /* after an answer: it is where a redirect led to that is not there */
+        return answered ? WI_SIGNAL_FINE : WI_SIGNAL_REFUSED;
     case WEIR_RESOLVE:
-        return WI_SIGNAL_GONE;
+        return answered ? WI_SIGNAL_FINE : WI_SIGNAL_GONE;
     case WEIR_RESET:
     case WEIR_TRUNCATED:
         return answered ? WI_SIGNAL_FINE : WI_SIGNAL_GONE;

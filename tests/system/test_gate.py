@@ -56,6 +56,16 @@ def test_a_server_that_stays_away_fails_its_items_unasked(weir, hostile, api):
     assert "the server is gone" in done.log
 
 
+def test_a_redirect_to_nobody_says_nothing_of_who_sent_it(weir, api):
+    nobody = "n" * 70 + ".invalid"  # longer than a part of a name may be, so nobody is asked for it
+    server = api(lambda asked: (302, {"Location": f"http://{nobody}/"}) if asked.path > "/b" else b"ok")
+    done = weir("fetch", server.url + "/a{1..20}", server.url + "/b{1..200}", "-L", "-j", "4",
+                "--retry", "0", "--breaker", "300ms")
+    assert accounted(done) == (220, {"ok": 20, "failed": 200})
+    assert len(server.asked) == 220
+    assert all("could not be resolved" in row["error"] for row in done.rows[20:])
+
+
 def test_without_a_breaker_every_item_is_asked_for(weir, hostile):
     server = Leaving(answers=20, resets=10**9)
     done = weir("fetch", hostile(server).url + "/{1..100}", "-j", "4", "--breaker", "off",

@@ -242,6 +242,12 @@ def test_max_redirects(weir, mock):
 def test_a_redirect_to_another_scheme(weir, api, where):
     row = fails(weir, api((302, {"Location": where})).url, "--location")
     assert "root:" not in str(row["body"])
+    assert row["error"].startswith("peer broke the protocol: "), row
+
+
+def test_a_redirect_to_a_name_that_is_none(weir, api):
+    row = fails(weir, api((302, {"Location": "http://a%ff%fe.test/"})).url, "--location")
+    assert row["error"].startswith("peer broke the protocol: "), row
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/",
