@@ -284,7 +284,7 @@ def server_vanishes(lab):
 def deadline_in_an_outage(lab):
     line = lab.join_by_wire()
     _, url = lab.mock("--latency", "20ms")
-    run = lab.fetch("-i", "-", url + "/products/{line}", "--deadline", "2s", stdin=True)
+    run = lab.fetch("-i", "-", url + "/products/{line}", "--deadline", "5s", stdin=True)
     run.give(*range(1, 33))
     run.seen(32)
     line.cut()
@@ -378,12 +378,12 @@ def server_never_accepts(lab):
     listener = lab.server.listener(backlog=1)
     lab.ends.callback(listener.close)
     url = f"http://{SERVER}:{listener.getsockname()[1]}"
-    run = lab.fetch(url + "/{1..10}", "--timeout", "1s", "--connect-timeout", "500ms", "--retry",
+    run = lab.fetch(url + "/{1..10}", "--timeout", "3s", "--connect-timeout", "1500ms", "--retry",
                     "0", "-j", "10")
     rows = whole(run.end(), [f"{url}/{n}" for n in range(1, 11)], failed=10)
     reasons = {row["error"] for row in rows}
-    assert reasons == {"no whole answer within 1 s (--timeout)",
-                       "timed out: no connection within 0.5 s"}
+    assert reasons == {"no whole answer within 3 s (--timeout)",
+                       "timed out: no connection within 1.5 s"}
 
 
 @scenario("stalls", "body", "reset")

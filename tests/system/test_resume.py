@@ -68,6 +68,7 @@ def unfinished(weir, held, tmp_path, processes):
             process.communicate(timeout=LIMIT)
             return run
         wait_until(lambda: committed(run.out, tmp_path) >= good)
+        wait_until(lambda: len(run.paths) == good + 4)  # none is on its way any more
         process.kill()
         process.wait()
         run.gate.set()
@@ -166,7 +167,7 @@ def test_the_input_in_another_order_and_longer(weir, held, tmp_path, processes):
     args = ["fetch", "-i", given, server.url + "/{id}", "-o", out, "--commit-every", "1ms"]
     process = weir.start(*args)
     processes.append(process)
-    wait_until(lambda: committed(out, tmp_path) >= 10)
+    wait_until(lambda: committed(out, tmp_path) >= 10 and len(server.paths) == 20)
     process.kill()
     process.wait()
     server.gate.set()
@@ -336,7 +337,7 @@ def test_two_runs_on_one_output(weir, held, tmp_path, processes):
     args = ["fetch", server.url + "/{1..12}", "-j", "4", "-o", out, "--commit-every", "1ms"]
     first = weir.start(*args)
     processes.append(first)
-    wait_until(lambda: committed(out, tmp_path) >= 4)
+    wait_until(lambda: committed(out, tmp_path) >= 4 and len(server.paths) == 8)
     asked = len(server.paths)
     for options in [(), ("--resume",), ("--restart",), ("--retry-failed",), ("--no-journal",)]:
         done = weir(*args, *options)
