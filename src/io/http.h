@@ -59,6 +59,7 @@ typedef struct wi_http_result {
     weir_status status; /* WEIR_OK: a whole answer came, whatever its HTTP status */
     int http_status;    /* 0: no answer began */
     bool sent;          /* the request may have reached the server */
+    bool elsewhere;     /* a redirect led to another origin, where this came to pass */
     int64_t duration;   /* ns */
     const char *text;   /* what went wrong, printable; "" if nothing; valid during the call */
 } wi_http_result;

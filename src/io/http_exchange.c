@@ -248,6 +248,7 @@ void wi_exchange_finish(wi_http_exchange *exchange, weir_status status)
         .status = status,
         .http_status = exchange->http_status,
         .sent = exchange->sent || exchange->redirect.hops > 0,
+        .elsewhere = exchange->redirect.foreign,
         .duration = exchange->started ? now - exchange->started - paused : 0,
         .text = status == WEIR_OK ? "" : text,
     };

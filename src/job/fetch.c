@@ -339,18 +339,20 @@ static void judge_status(wi_fetch_item *f, wi_attempt *attempt)
     }
 }
 
-/* What says nothing of whether there is anybody (a bad certificate, too long a body) says that
- * there is. */
+/* What says nothing of whether there is anybody (a bad certificate, too long a body, somebody else
+ * who is not there) says that there is. */
 static wi_signal signal_of(const wi_http_result *result)
 {
     bool answered = result->http_status != 0;
+    if (result->elsewhere)
+        return WI_SIGNAL_FINE;
     switch (result->status) {
     case WEIR_TIMEDOUT:
         return answered ? WI_SIGNAL_LATE : WI_SIGNAL_SILENT;
-    case WEIR_CONNECT: /* after an answer: it is where a redirect led to that is not there */
-        return answered ? WI_SIGNAL_FINE : WI_SIGNAL_REFUSED;
+    case WEIR_CONNECT:
+        return WI_SIGNAL_REFUSED;
     case WEIR_RESOLVE:
-        return answered ? WI_SIGNAL_FINE : WI_SIGNAL_GONE;
+        return WI_SIGNAL_GONE;
     case WEIR_RESET:
     case WEIR_TRUNCATED:
         return answered ? WI_SIGNAL_FINE : WI_SIGNAL_GONE;

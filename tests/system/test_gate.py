@@ -66,6 +66,32 @@ def test_a_redirect_to_nobody_says_nothing_of_who_sent_it(weir, api):
     assert all("could not be resolved" in row["error"] for row in done.rows[20:])
 
 
+def test_a_redirect_to_who_is_silent_slows_nobody_down(weir, api, hostile):
+    """Who sent it answers as fast as ever, and is still asked for several at once in the end."""
+    lock = threading.Lock()
+    open_now, seen, late = set(), [], []
+
+    def stall(conn):
+        with lock:
+            open_now.add(conn)
+            seen.append(conn)
+            if len(seen) > 150:
+                late.append(len(open_now))
+        try:
+            while conn.recv(4096):
+                pass
+        finally:
+            with lock:
+                open_now.discard(conn)
+
+    silent = hostile(stall).url
+    server = api(lambda asked: (302, {"Location": silent}) if asked.path > "/b" else b"ok")
+    done = weir("fetch", server.url + "/a{1..20}", server.url + "/b{1..200}", "-L", "--retry",
+                "0", "--timeout", "2s")
+    assert accounted(done) == (220, {"ok": 20, "failed": 200})
+    assert max(late) > 5
+
+
 def test_without_a_breaker_every_item_is_asked_for(weir, hostile):
     server = Leaving(answers=20, resets=10**9)
     done = weir("fetch", hostile(server).url + "/{1..100}", "-j", "4", "--breaker", "off",
