@@ -352,6 +352,50 @@ def test_two_runs_on_one_output(weir, held, tmp_path, processes):
 
 # ---- where there is no journal ----
 
+def test_two_runs_with_one_file_of_errors(weir, held, tmp_path, processes):
+    server = held(4)
+    server.broken.update(f"/{number}" for number in range(5, 11))
+    bad = tmp_path / "bad.ndjson"
+    rows = [tmp_path / "a.ndjson", tmp_path / "b.ndjson"]
+    run = [["fetch", server.url + "/{1..10}", "-o", out, "--errors", bad, "--retry", "0",
+            "--commit-every", "1ms"] for out in rows]
+    process = weir.start(*run[0])
+    processes.append(process)
+    wait_until(lambda: committed(rows[0], tmp_path) >= 4)
+    done = weir(*run[1])
+    assert done.returncode != 0 and "in use: another run writes it" in done.log
+    server.gate.set()
+    assert process.wait(LIMIT) == 1
+    assert len(read_rows(rows[0])) == 4 and len(read_rows(bad)) == 6
+
+
+def test_failed_rows_of_another_run_that_has_not_ended(weir, api, tmp_path, processes):
+    opened = threading.Event()
+
+    def answer(asked):
+        if asked.path == "/10":
+            opened.wait(LIMIT)
+        return 500
+
+    server = api(answer)
+    bad = tmp_path / "bad.ndjson"
+    rows = [tmp_path / "a.ndjson", tmp_path / "b.ndjson"]
+    run = [["fetch", server.url + "/{1.." + last + "}", "-o", out, "--errors", bad, "--retry", "0",
+            "--commit-every", "1ms"] for out, last in zip(rows, ["10", "5"])]
+    assert weir(*run[1]).returncode == 1
+    process = weir.start(*run[0])
+    processes.append(process)
+    wait_until(lambda: committed(rows[0], tmp_path) >= 9)
+    process.kill()
+    process.wait()
+    opened.set()
+    for how in [], ["--resume"], ["--retry-failed"]:
+        done = weir(*run[1], *how)
+        assert done.returncode == 2 and "bad.ndjson.partial has rows of another run" in done.log
+    weir(*run[0], "--resume")
+    assert len(read_rows(bad)) == 10
+
+
 @pytest.mark.parametrize("option", ["--resume", "--restart", "--retry-failed"])
 def test_standard_output_cannot_be_continued(weir, api, option):
     server = api()
