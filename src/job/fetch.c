@@ -469,43 +469,6 @@ static void release(wi_item *item)
     wi_buf_fini(&f->lines);
 }
 
-/* What differs from item to item, with what is secret in it left out: a token may be renewed. */
-static void append_body(const wi_fetch *fetch, const wi_fetch_item *f, wi_buf *out)
-{
-    wi_buf whole = {.max = 1 << 30}, shown = {.max = 1 << 30};
-    const char *bytes = f->body;
-    size_t len = f->body_len;
-    if (wi_template_has_secrets(fetch->body)) {
-        wi_scope scope = wi_fetch_scope(f);
-        wi_template_expand(fetch->body, &scope, &whole, &shown, NULL);
-        out->failed |= whole.failed || shown.failed;
-        bytes = shown.data;
-        len = shown.len;
-    }
-    wi_buf_append(out, &len, sizeof len);
-    wi_buf_append(out, bytes, len);
-    wi_buf_fini(&whole);
-    wi_buf_fini(&shown);
-}
-
-/* Headers are not among it: what they get from the input are cells, and the rest is for all items.
- * URLs that look alike without their secrets are told apart by their place in the template, which
- * the run that continues this one has, too. */
-static void asks(const void *job, const wi_item *item, wi_buf *out)
-{
-    const wi_fetch *fetch = job;
-    const wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
-    const char *url = wi_fetch_shown(f);
-    wi_buf_append(out, f->method, strlen(f->method) + 1);
-    wi_buf_append(out, url, strlen(url) + 1);
-    if (f->shown)
-        wi_buf_append(out, &item->choice, sizeof item->choice);
-    if (f->body)
-        append_body(fetch, f, out);
-    if (fetch->save)
-        wi_fetch_put_path(fetch, f, out, NULL);
-}
-
 static void describe(const wi_item *item, wi_buf *out)
 {
     const wi_fetch_item *f = wi_container_of(item, const wi_fetch_item, item);
@@ -566,7 +529,7 @@ const wi_kind wi_fetch_kind = {
     .cancel = cancel,
     .resume = resume,
     .emit = wi_fetch_emit,
-    .asks = asks,
+    .asks = wi_fetch_asks,
     .save = wi_fetch_save,
     .sync = wi_fetch_sync,
     .release = release,
