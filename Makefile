@@ -78,6 +78,9 @@ sanitize-thread: deps-dev
 
 reliability: deps
 	@$(MAKE) --no-print-directory all
+	@$(NINJA) -C build job_crew_resume_test job_outputs_crash_test
+	@WEIR_LONG=1 build/job_outputs_crash_test
+	@WEIR_LONG=1 build/job_crew_resume_test
 	@$(NINJA) -C build reliability
 
 fuzz: deps-dev
