@@ -8,7 +8,7 @@
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
 #   make reliability  the system tests that kill, starve and cut off runs, in their long forms
 #   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
-#   make fuzz       every fuzzer for FUZZ_SECONDS (60) of processor time
+#   make fuzz       every fuzzer for FUZZ_SECONDS (60) seconds
 #   make plots      the plot and table of docs/gate.md, from the simulation
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
@@ -78,6 +78,9 @@ sanitize-thread: deps-dev
 
 reliability: deps
 	@$(MAKE) --no-print-directory all
+	@$(NINJA) -C build job_crew_resume_test job_outputs_crash_test
+	@WEIR_LONG=1 build/job_outputs_crash_test
+	@WEIR_LONG=1 build/job_crew_resume_test
 	@$(NINJA) -C build reliability
 
 fuzz: deps-dev

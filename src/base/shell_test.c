@@ -73,10 +73,9 @@ TEST(what_is_hard_to_read_is_refused)
                "${x:-'}'} @", "${x:-\"}\"} @", "${x:-$(y)} @", "$(( 'x' )) @", "$'a' @", "$'\\'' @",
                "$[1] @", "(a)#b @", "$(a)#'\n@'", "\"$(case x in a) echo \"@\";; esac)\"",
                "(case x in a) echo;; esac) @", "a[$(x)@]", "a[$(x)] @", "cat <<<< @");
-    char deep[3 * WI_SHELL_DEPTH + 3] = "";
+    char deep[2 * WI_SHELL_DEPTH + 4] = "";
     for (int i = 0; i <= WI_SHELL_DEPTH; i++)
-        strcat(deep, "( ");
-    strcat(deep, "@");
+        memcpy(deep + (size_t)2 * (size_t)i, "( @", 4);
     const char *const lines[] = {deep};
     expect_all(lines, 1, "for sure");
     expect_all((const char *const[]){deep + 2}, 1, NULL);

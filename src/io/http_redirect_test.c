@@ -15,8 +15,11 @@ static const char *_Atomic first_address, *_Atomic second_address; /* of all nam
 
 typedef int lookup(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-                struct addrinfo **out)
+int test_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                     struct addrinfo **out) __asm__("getaddrinfo");
+
+int test_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                     struct addrinfo **out)
 {
     static lookup *_Atomic real;
     if (!real)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -392,14 +393,35 @@ weir_status wi_output_look(const char *path, char **place, weir_error *err)
     return status;
 }
 
+/* A file that goes by this name in another run, too, is that one's until it ends; a file system
+ * without locks lets everybody have it. */
+static weir_status lock(const wi_output *output, int fd, weir_error *err)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return WEIR_OK;
+    return wi_fail(err, WEIR_AGAIN, "%s is in use: another run writes it", output->temp);
+}
+
+static weir_status look_for_another(const wi_output *output, weir_error *err)
+{
+    int fd = open(output->temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    weir_status status = fd >= 0 ? lock(output, fd, err) : WEIR_OK;
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
 /* Whatever is there under that name is no longer wanted: it is not written into, since it could be
  * another name of a file that is. */
 static weir_status begin_partial(wi_output *output, weir_error *err)
 {
+    weir_status status = look_for_another(output, err);
+    if (status != WEIR_OK)
+        return status;
     if (unlink(output->temp) != 0 && errno != ENOENT)
         return fail_open(output, errno, err);
     output->fd = wi_output_create(output->temp, output->path);
-    return output->fd < 0 ? fail_open(output, errno, err) : WEIR_OK;
+    return output->fd < 0 ? fail_open(output, errno, err) : lock(output, output->fd, err);
 }
 
 static weir_status go_on(wi_output *output, int64_t length, weir_error *err)
@@ -414,6 +436,9 @@ static weir_status go_on(wi_output *output, int64_t length, weir_error *err)
     if (!S_ISREG(st.st_mode))
         return wi_fail(err, WEIR_INVALID, "cannot go on with %s: it is no regular file",
                        output->temp);
+    weir_status status = lock(output, output->fd, err);
+    if (status != WEIR_OK)
+        return status;
     if (st.st_size < length)
         return wi_fail(err, WEIR_INVALID,
                        "%s has %lld bytes, and %lld were there: it cannot be continued; begin anew "

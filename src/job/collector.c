@@ -311,12 +311,16 @@ static void portion_leaves(wi_collector *collector, wi_list *node)
     portion_drops(collector, node);
 }
 
-/* What waited for the end. */
+/* What waited for the end. If this is none, but a journal is kept, the run that continues this one
+ * has it: only there it may turn out how it is to look. */
 static void take_rest(wi_collector *collector)
 {
     weir_error err;
-    const wi_blocking *kind = collector->options.kind->blocking;
+    const wi_collector_options *o = &collector->options;
+    const wi_blocking *kind = o->kind->blocking;
     if (!kind || !kind->rest || collector->broken)
+        return;
+    if (wi_outputs_has_journal(o->outputs) && !o->is_whole(o->arg))
         return;
     wi_portion *rest = wi_portion_new(0);
     if (!rest) {
@@ -325,8 +329,8 @@ static void take_rest(wi_collector *collector)
         return;
     }
     rest->last = true;
-    rest->journaled = wi_outputs_has_journal(collector->options.outputs);
-    if (kind->rest(collector->options.job, rest, &err) != WEIR_OK) {
+    rest->journaled = wi_outputs_has_journal(o->outputs);
+    if (kind->rest(o->job, rest, &err) != WEIR_OK) {
         break_off(collector, &err);
         wi_portion_free(rest);
     } else {

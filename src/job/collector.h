@@ -33,6 +33,8 @@ typedef struct wi_collector_options {
     void (*relieved)(void *arg); /* there is memory again, or another item is awaited */
     void (*failed)(void *arg);   /* halt_after items have */
     void (*limited)(void *arg);  /* limit rows are written: those that still come are not */
+    bool (*is_whole)(void *arg); /* did all that there is to do come to its end? Asked when nothing
+                                    comes any more */
     void (*ended)(void *arg);    /* everything is written: the thread's last act */
     void (*fault)(void *arg, const weir_error *err); /* rows cannot be written (any more) */
     void *arg;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +30,22 @@ struct wi_committed {
     uint64_t seed[2];
 };
 
+/* Where the file system knows of no files without a name (NFS), it loses its own at once. */
+static int make_unnamed(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char *name = NULL;
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+        return fd;
+    if (asprintf(&name, "%s/.weir-XXXXXX", folder) < 0)
+        return -1;
+    fd = mkostemp(name, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(name);
+    free(name);
+    return fd;
+}
+
 /* A file that has no name, all of it on the disk already: to find it full later would be a signal.
  * -1: see errno. */
 static int open_unnamed(const char *path, size_t bytes)
@@ -37,7 +54,7 @@ static int open_unnamed(const char *path, size_t bytes)
     char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     if (!folder)
         return -1;
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = make_unnamed(folder);
     free(folder);
     int failed = fd >= 0 ? posix_fallocate(fd, 0, (off_t)bytes) : 0;
     if (failed) {

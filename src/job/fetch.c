@@ -471,24 +471,6 @@ static void release(wi_item *item)
     wi_buf_fini(&f->lines);
 }
 
-/* Headers are not among it: what they get from the input are cells, and the rest is for all items.
- */
-static void asks(const void *job, const wi_item *item, wi_buf *out)
-{
-    const wi_fetch *fetch = job;
-    const wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
-    wi_buf_append(out, f->method, strlen(f->method) + 1);
-    wi_buf_append(out, f->url, strlen(f->url) + 1);
-    if (fetch->has_body) {
-        const wi_buf *constant = &fetch->body_constant;
-        const size_t len = f->body ? f->body_len : constant->len;
-        wi_buf_append(out, &len, sizeof len);
-        wi_buf_append(out, f->body ? f->body : constant->data, len);
-    }
-    if (fetch->save)
-        wi_fetch_put_path(fetch, f, out, NULL);
-}
-
 static void describe(const wi_item *item, wi_buf *out)
 {
     const wi_fetch_item *f = wi_container_of(item, const wi_fetch_item, item);
@@ -549,7 +531,7 @@ const wi_kind wi_fetch_kind = {
     .cancel = cancel,
     .resume = resume,
     .emit = wi_fetch_emit,
-    .asks = asks,
+    .asks = wi_fetch_asks,
     .save = wi_fetch_save,
     .sync = wi_fetch_sync,
     .release = release,

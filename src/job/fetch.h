@@ -112,6 +112,7 @@ void wi_fetch_emit(const void *job, wi_item *item, wi_batch *batch, size_t first
 weir_status wi_fetch_put_path(const wi_fetch *fetch, const wi_fetch_item *f, wi_buf *out,
                               weir_error *err);
 weir_status wi_fetch_save(const void *job, wi_item *item, weir_error *err);
+void wi_fetch_asks(const void *job, const wi_item *item, wi_buf *out);
 weir_status wi_fetch_sync(const void *job, weir_error *err);
 
 #endif

@@ -522,7 +522,8 @@ static bool shapes_answer(const char *header)
     return false;
 }
 
-static weir_status add_facts(const weir_fetch_options *o, wi_facts *facts, weir_error *err)
+static weir_status add_facts(const wi_fetch *fetch, const weir_fetch_options *o, wi_facts *facts,
+                             weir_error *err)
 {
     wi_buf urls = WI_BUF_INIT, headers = WI_BUF_INIT;
     for (size_t i = 0; i < o->urls_len; i++)
@@ -534,7 +535,7 @@ static weir_status add_facts(const weir_fetch_options *o, wi_facts *facts, weir_
         wi_facts_add(facts, "url", wi_buf_cstr(&urls));
     if (headers.len)
         wi_facts_add(facts, "header", wi_buf_cstr(&headers));
-    wi_facts_add(facts, "request", o->method);
+    wi_facts_add(facts, "request", fetch->method);
     if (o->body)
         wi_facts_add_hash(facts, "data (its hash)", o->body, o->body_len);
     wi_facts_add(facts, "save", o->save);
@@ -570,7 +571,7 @@ weir_status weir_fetch_new(const weir_fetch_options *options, weir_job **out, we
     if (status == WEIR_OK)
         status = describe_job(fetch, o, err);
     if (status == WEIR_OK)
-        status = add_facts(o, &job.facts, err);
+        status = add_facts(fetch, o, &job.facts, err);
     if (status != WEIR_OK) {
         wi_facts_fini(&job.facts);
         wi_fetch_free(fetch);

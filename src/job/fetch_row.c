@@ -1,4 +1,4 @@
-/* fetch_row.c: from an answer to a row. */
+/* fetch_row.c: from an answer to a row, and what the row of an item is known by. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,4 +191,41 @@ weir_status wi_fetch_sync(const void *job, weir_error *err)
         return wi_fail_errno(err, errno, "cannot flush what is saved below %s to the disk",
                              *fetch->save_prefix ? fetch->save_prefix : ".");
     return WEIR_OK;
+}
+
+/* What differs from item to item, with what is secret in it left out: a token may be renewed. */
+static void append_body(const wi_fetch *fetch, const wi_fetch_item *f, wi_buf *out)
+{
+    wi_buf whole = {.max = 1 << 30}, shown = {.max = 1 << 30};
+    const char *bytes = f->body;
+    size_t len = f->body_len;
+    if (wi_template_has_secrets(fetch->body)) {
+        wi_scope scope = wi_fetch_scope(f);
+        wi_template_expand(fetch->body, &scope, &whole, &shown, NULL);
+        out->failed |= whole.failed || shown.failed;
+        bytes = shown.data;
+        len = shown.len;
+    }
+    wi_buf_append(out, &len, sizeof len);
+    wi_buf_append(out, bytes, len);
+    wi_buf_fini(&whole);
+    wi_buf_fini(&shown);
+}
+
+/* Headers are not among it: what they get from the input are cells, and the rest is for all items.
+ * URLs that look alike without their secrets are told apart by their place in the template, which
+ * the run that continues this one has, too. */
+void wi_fetch_asks(const void *job, const wi_item *item, wi_buf *out)
+{
+    const wi_fetch *fetch = job;
+    const wi_fetch_item *f = wi_container_of(item, wi_fetch_item, item);
+    const char *url = wi_fetch_shown(f);
+    wi_buf_append(out, f->method, strlen(f->method) + 1);
+    wi_buf_append(out, url, strlen(url) + 1);
+    if (f->shown)
+        wi_buf_append(out, &item->choice, sizeof item->choice);
+    if (f->body)
+        append_body(fetch, f, out);
+    if (fetch->save)
+        wi_fetch_put_path(fetch, f, out, NULL);
 }

@@ -323,12 +323,24 @@ static void give_way(wi_gate *gate, int lane)
     gate->claims[lane].ticket = 0;
 }
 
+/* What fails unasked does not come back for the slot that it waits for: those who let it go first
+ * would wait for ever. */
+static void give_up(const wi_gate *gate, wi_origin *origin, int lane, bool poke[])
+{
+    if (!origin->claims[lane].ticket)
+        return;
+    origin->claims[lane].ticket = 0;
+    choose(gate, origin->claims, lane, (int64_t)origin->limit.limit, true, poke);
+}
+
 static wi_entry enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, int64_t now,
-                      int64_t *again)
+                      int64_t *again, bool poke[])
 {
     bool gone = false;
     if (!wi_breaker_may(&origin->breaker, now, again, &gone) || !origin_may(origin, now, again)) {
         give_way(gate, lane);
+        if (gone)
+            give_up(gate, origin, lane, poke);
         return gone ? WI_ENTRY_GONE : WI_ENTRY_LATER;
     }
     see(gate, origin, now);
@@ -342,7 +354,7 @@ wi_entry wi_gate_enter(wi_gate *gate, wi_origin *origin, int lane, bool beyond, 
 {
     bool poke[WI_MAX_LANES] = {false};
     pthread_mutex_lock(&gate->lock);
-    wi_entry entry = enter(gate, origin, lane, beyond, now, again);
+    wi_entry entry = enter(gate, origin, lane, beyond, now, again, poke);
     if (entry == WI_ENTRY_IN)
         take_slot(gate, origin, lane, now, poke);
     pthread_mutex_unlock(&gate->lock);

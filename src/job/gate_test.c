@@ -361,8 +361,42 @@ TEST(survives_lack_of_memory)
     TORTURE(make_origins());
 }
 
-TESTS(CASE(the_total_is_kept), CASE(an_origin_has_a_limit_of_its_own),
-      CASE(beyond_passes_limits_but_not_holds), CASE(one_hold_is_for_all_lanes_and_one_origin),
-      CASE(the_rate_is_kept), CASE(a_rate_of_almost_nothing),
-      CASE(a_waiting_lane_under_its_share_is_poked), CASE(no_lane_starves),
-      CASE(all_lanes_come_to_their_end), CASE(survives_lack_of_memory))
+/* Has a request of lane 0 fail, whatever the limit says; false: none may begin. */
+static bool fail_one(wi_gate *gate, wi_origin *o, int64_t now)
+{
+    if (wi_gate_enter(gate, o, 0, true, now, &again) != WI_ENTRY_IN)
+        return false;
+    leave_as(gate, o, 0, now, (wi_leaving){.signal = WI_SIGNAL_SILENT, .why = "no answer"});
+    return true;
+}
+
+TEST(who_has_given_up_is_not_waited_for)
+{
+    wi_gate *gate = gate_with((wi_gate_options){
+        .lanes = 2, .total = 10, .find_limit = true, .per_origin = 1, .patience = WI_SECOND});
+    wi_origin *o = origin(gate, "a");
+    int64_t now = WI_SECOND;
+    EXPECT(enter(gate, o, 0, now));
+    EXPECT(!enter(gate, o, 1, now)); /* it waits for the slot, */
+    leave_as(gate, o, 0, now, (wi_leaving){.signal = WI_SIGNAL_SILENT, .why = "no answer"});
+    wi_entry entry = WI_ENTRY_LATER;
+    for (int i = 0; i < 100 && entry != WI_ENTRY_GONE; i++) {
+        now += 200 * WI_MILLISECOND;
+        if (!fail_one(gate, o, now))
+            entry = wi_gate_enter(gate, o, 0, true, now, &again);
+    }
+    EXPECT_INT(entry, WI_ENTRY_GONE);
+    now = wi_gate_enter(gate, o, 0, true, now, &again) == WI_ENTRY_GONE ? again : now;
+    EXPECT(!enter(gate, o, 0, now)); /* so that it comes first, */
+    pokes = 0;
+    EXPECT_INT(wi_gate_enter(gate, o, 1, false, now - 1, &again), WI_ENTRY_GONE);
+    EXPECT(pokes > 0 && poked[0]); /* and fails unasked. */
+    EXPECT(enter(gate, o, 0, now));
+    wi_gate_free(gate);
+}
+
+TESTS(CASE(who_has_given_up_is_not_waited_for), CASE(the_total_is_kept),
+      CASE(an_origin_has_a_limit_of_its_own), CASE(beyond_passes_limits_but_not_holds),
+      CASE(one_hold_is_for_all_lanes_and_one_origin), CASE(the_rate_is_kept),
+      CASE(a_rate_of_almost_nothing), CASE(a_waiting_lane_under_its_share_is_poked),
+      CASE(no_lane_starves), CASE(all_lanes_come_to_their_end), CASE(survives_lack_of_memory))

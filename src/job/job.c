@@ -142,6 +142,14 @@ static void say(void *job, const char *text)
     note(job, "%s", text);
 }
 
+static weir_job_end end_of(weir_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    weir_job_end end = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_END_COMPLETE : job->end;
+    pthread_mutex_unlock(&job->lock);
+    return end;
+}
+
 /* Did every item of the input come to its row, or as many as were wanted? */
 static bool is_whole(weir_job *job, weir_job_end end)
 {
@@ -154,6 +162,13 @@ static bool is_whole(weir_job *job, weir_job_end end)
     return end != WEIR_JOB_END_FAULT && end != WEIR_JOB_END_CLOSED && source.ended &&
            collected.ok + collected.failed + collected.ok_before + collected.failed_before ==
                source.read;
+}
+
+static bool on_rest(void *arg)
+{
+    weir_job *job = arg;
+    weir_error err;
+    return wi_works_status(job->works, &err) == WEIR_OK && is_whole(job, end_of(job));
 }
 
 static void take_notes(weir_job *job)
@@ -175,9 +190,7 @@ static void on_collected(void *arg)
     if (read != WEIR_OK)
         on_fault(job, &err);
     take_notes(job);
-    pthread_mutex_lock(&job->lock);
-    weir_job_end end = job->end == WEIR_JOB_END_NONE ? WEIR_JOB_END_COMPLETE : job->end;
-    pthread_mutex_unlock(&job->lock);
+    weir_job_end end = end_of(job);
     bool whole = is_whole(job, end);
     weir_status status = whole ? wi_outputs_finish(job->outputs, &err) : WEIR_OK;
     if (status == WEIR_CLOSED) {
@@ -337,6 +350,7 @@ static weir_status make_collector(weir_job *job, weir_error *err)
         .relieved = on_memory,
         .failed = on_failures,
         .limited = on_limit,
+        .is_whole = on_rest,
         .ended = on_collected,
         .fault = on_fault,
         .arg = job,

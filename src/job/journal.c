@@ -227,6 +227,11 @@ bool wi_journal_is_made(const wi_journal *journal)
     return journal->is_made;
 }
 
+bool wi_journal_is_over(const wi_journal *journal)
+{
+    return journal->old_runs || journal->state == WI_JOURNAL_FINISHED;
+}
+
 bool wi_journal_has_run(const wi_journal *journal)
 {
     return journal->items || journal->status != WEIR_OK || journal->state == WI_JOURNAL_ENDING ||

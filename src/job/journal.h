@@ -84,6 +84,9 @@ int64_t wi_journal_failed(const wi_journal *journal);
 /* Was there no file? */
 bool wi_journal_is_made(const wi_journal *journal);
 
+/* Had the run that was found there come to its end? Until the first commit or rewriting. */
+bool wi_journal_is_over(const wi_journal *journal);
+
 /* Is there something to go on with, or to tell of? Not before the first item is committed. */
 bool wi_journal_has_run(const wi_journal *journal);
 

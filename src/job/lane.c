@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "item_key.h"
 #include "random.h"
 #include "thread.h"
 
@@ -56,7 +57,7 @@ struct wi_lane {
     wi_defer pump;
     wi_post poke;
     wi_buf origin_name;
-    wi_buf asks; /* of the item that is being prepared */
+    wi_item_keys keys;
     wi_lane_numbers numbers;
     wi_histogram durations;
 };
@@ -177,46 +178,26 @@ static bool has_new_column(const wi_lane *lane, const wi_item *item, weir_error 
     return false;
 }
 
-/* The input's cells stand in the row, so they belong to what makes two items the same. Each is told
- * with its kind and lengths, so that no two rows read alike. */
-static void append_cells(const wi_item *item, wi_buf *out)
+/* Was it done by the run that this one continues? False: no memory; then the run ends, since a row
+ * without its key would be there again in the next. */
+static bool claim(wi_lane *lane, wi_item *item, weir_status prepared, const char *reason,
+                  wi_committed_as *before)
 {
-    wi_schema *schema = item->batch ? wi_batch_schema(item->batch) : NULL;
-    for (size_t i = 0; schema && i < wi_schema_columns(schema); i++) {
-        wi_cell cell = wi_batch_cell(item->batch, item->row, i);
-        wi_name name = wi_schema_name(schema, i);
-        if (cell.kind == WI_ABSENT)
-            continue;
-        const size_t shape[] = {name.len, (size_t)cell.kind, cell.len};
-        wi_buf_append(out, shape, sizeof shape);
-        wi_buf_append(out, name.bytes, name.len);
-        if (cell.kind == WI_INT || cell.kind == WI_DOUBLE)
-            wi_buf_append(out, cell.kind == WI_INT ? (void *)&cell.i : (void *)&cell.d, 8);
-        else
-            wi_buf_append(out, cell.bytes, cell.len);
-    }
-}
-
-/* Was it done by the run that this one continues? One that failed while it was prepared is known by
- * its cells and by why. */
-static wi_committed_as claim(wi_lane *lane, wi_item *item, const weir_error *failure)
-{
-    wi_buf *asks = &lane->asks;
+    *before = WI_COMMITTED_NOT;
     if (!wi_outputs_has_journal(lane->shared.outputs))
-        return WI_COMMITTED_NOT;
-    wi_buf_clear(asks);
-    if (failure)
-        wi_buf_puts(asks, failure->text);
-    else
-        lane->shared.kind->asks(lane->shared.job, item, asks);
-    append_cells(item, asks);
-    if (asks->failed) {
+        return true;
+    const wi_buf *asks = NULL;
+    if (prepared != WEIR_NOMEM)
+        asks = wi_item_keys_text(&lane->keys, lane->shared.kind, lane->shared.job, item,
+                                 prepared == WEIR_OK ? NULL : reason);
+    if (!asks) {
         weir_error err;
         wi_fail_nomem(&err);
         lane->shared.fault(lane->shared.arg, &err);
-        return WI_COMMITTED_NOT;
+        return false;
     }
-    return wi_outputs_claim(lane->shared.outputs, asks->data, asks->len, &item->key);
+    *before = wi_outputs_claim(lane->shared.outputs, asks->data, asks->len, &item->key);
+    return true;
 }
 
 static void prepare(wi_lane *lane, wi_item *item)
@@ -241,8 +222,10 @@ static void prepare(wi_lane *lane, wi_item *item)
         if (!item->origin || !queue_of(lane, item->origin))
             status = wi_fail_nomem(&err);
     }
-    wi_committed_as before = claim(lane, item, status == WEIR_OK ? NULL : &err);
-    if (before == WI_COMMITTED_OK) {
+    wi_committed_as before;
+    if (!claim(lane, item, status, reason, &before)) {
+        item_done(lane, item, WI_OUTCOME_NOT_STARTED);
+    } else if (before == WI_COMMITTED_OK) {
         item_done(lane, item, WI_OUTCOME_OK_BEFORE);
     } else if (before == WI_COMMITTED_FAILED) {
         item_done(lane, item, WI_OUTCOME_FAILED_BEFORE);
@@ -477,7 +460,7 @@ static void on_pump(wi_defer *defer)
         again = WI_FOREVER;
         size_t started = start_ready(lane, &again);
         more = take_more(lane, started == 0);
-    } while (more);
+    } while (more && !is_stopping(lane));
     wi_timer_set(&lane->again, again);
     if (lane->source_ended && !lane->ready_len && wi_list_empty(&lane->running) &&
         wi_list_empty(&lane->waiting) && !lane->finished) {
@@ -693,7 +676,7 @@ void wi_lane_free(wi_lane *lane)
     wi_timer_fini(&lane->again);
     wi_timer_fini(&lane->deadline);
     wi_buf_fini(&lane->origin_name);
-    wi_buf_fini(&lane->asks);
+    wi_item_keys_fini(&lane->keys);
     wi_loop_free(lane->loop);
     free(lane);
 }

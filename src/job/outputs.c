@@ -226,7 +226,7 @@ static void say_text(void (*say)(void *arg, const char *text), void *arg, const 
 static void keep_sinks(wi_outputs *outputs, void (*say)(void *arg, const char *text), void *arg)
 {
     static const char *const names[] = {"the rows", "the failed rows"};
-    for (size_t i = 0; i < outputs->len; i++) {
+    for (size_t i = 0; i < WI_OUTPUTS_LEN && outputs->sinks[i]; i++) {
         weir_error err;
         char *kept = NULL;
         if (wi_sink_keep(outputs->sinks[i], &kept, &err) != WEIR_OK)

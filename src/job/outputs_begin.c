@@ -299,24 +299,40 @@ static weir_status begin_without(wi_outputs *outputs, weir_error *err)
     return status;
 }
 
-/* Rows that a run without a journal has kept are not written over unasked. */
-static weir_status check_kept(const wi_outputs *outputs, weir_error *err)
+static weir_status check_kept_in(const wi_outputs *outputs, size_t i, bool *is_there,
+                                 weir_error *err)
 {
     struct stat st;
+    char *name = wi_output_name(outputs->places[i], partial);
+    weir_status status = name ? WEIR_OK : wi_fail_nomem(err);
+    *is_there = name && lstat(name, &st) == 0;
+    if (*is_there && S_ISREG(st.st_mode) && st.st_size)
+        status = wi_fail(err, WEIR_INVALID,
+                         "%s has rows of another run, or of one without a journal: move it away, "
+                         "or begin anew with --restart",
+                         name);
+    free(name);
+    return status;
+}
+
+/* Rows that a run without a journal has kept are not written over unasked, nor failed ones of a run
+ * whose rows go elsewhere. What a run that came upon a finished one has left is ours: it made the
+ * file of the rows first. */
+static weir_status check_kept(const wi_outputs *outputs, weir_error *err)
+{
     weir_status status = WEIR_OK;
-    if (!wi_journal_is_made(outputs->journal) || outputs->options.journal == WEIR_JOURNAL_RESTART)
+    bool is_made = wi_journal_is_made(outputs->journal);
+    bool is_there = false;
+    if (outputs->options.journal == WEIR_JOURNAL_RESTART)
         return WEIR_OK;
-    for (size_t i = 0; status == WEIR_OK && i < outputs->len; i++) {
-        char *name = wi_output_name(outputs->places[i], partial);
-        if (!name)
-            status = wi_fail_nomem(err);
-        else if (lstat(name, &st) == 0 && S_ISREG(st.st_mode) && st.st_size)
-            status = wi_fail(err, WEIR_INVALID,
-                             "%s has rows of a run without a journal: move it away, or begin anew "
-                             "with --restart",
-                             name);
-        free(name);
-    }
+    if (is_made)
+        status = check_kept_in(outputs, WI_OUTPUTS_ROWS, &is_there, err);
+    else if (!wi_journal_is_over(outputs->journal))
+        return WEIR_OK;
+    else
+        check_kept_in(outputs, WI_OUTPUTS_ROWS, &is_there, NULL);
+    if (status == WEIR_OK && outputs->len > WI_OUTPUTS_ERRORS && (is_made || !is_there))
+        status = check_kept_in(outputs, WI_OUTPUTS_ERRORS, &is_there, err);
     return status;
 }
 

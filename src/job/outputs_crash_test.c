@@ -9,10 +9,10 @@
  * What a crash leaves is what was flushed, and of the rest what is said at `loss`. A name is on the
  * disk when its folder was flushed, and not before; names come and go in their order.
  */
-#include "recorder_testing.h"
 #include "outputs_state.h"
 #include "outputs_testing.h"
 #include "random.h"
+#include "recorder_testing.h"
 
 enum { ITEMS = 60, PER_COMMIT = 7 };
 
@@ -205,7 +205,8 @@ static void make_folder(void)
     while (folder && (entry = readdir(folder)))
         if (entry->d_name[0] != '.')
             unlink(in_folder(entry->d_name));
-    closedir(folder);
+    if (folder)
+        closedir(folder);
     for (int i = 0; i < MOST_FILES; i++)
         if (folder_names[i])
             put_file(in_folder(folder_names[i]), images[i].bytes ? images[i].bytes : "",

@@ -13,10 +13,9 @@ void wi_quota_hear(wi_quota *q, int64_t now, const wi_rate_hint *hint, int64_t i
 {
     int64_t left = hint->remaining > in_flight ? hint->remaining - in_flight : 0;
     int64_t until = now + hint->reset;
-    if (left == 0 && longest > 0 && hint->reset > longest)
-        return; /* as a Retry-After that long */
     bool same = now < q->until && until <= q->until + WI_SECOND;
     q->limit = hint->limit;
+    q->longest = longest;
     q->renewed_at = 0;
     /* Of answers that overtook each other, the one that says less; the last one knows all. */
     q->left = same && in_flight > 0 && q->left < left ? q->left : left;
@@ -48,18 +47,21 @@ static bool is_scarce(const wi_quota *q)
     return q->left <= (part > SPREAD_LEAST ? part : SPREAD_LEAST);
 }
 
+/* As a Retry-After that long, what is too far is not waited for. */
+static bool is_too_far(const wi_quota *q, int64_t now, int64_t when)
+{
+    return q->longest > 0 && when - now > q->longest;
+}
+
 bool wi_quota_may(wi_quota *q, int64_t now, int64_t *again)
 {
     renew(q, now);
     if (now >= q->until)
         return true;
-    if (q->left < 1) {
-        *again = q->until;
-        return false;
-    }
-    if (now >= q->next || !is_scarce(q))
+    int64_t when = q->left < 1 ? q->until : is_scarce(q) ? q->next : now;
+    if (when <= now || is_too_far(q, now, when))
         return true;
-    *again = q->next;
+    *again = when;
     return false;
 }
 
@@ -67,12 +69,12 @@ void wi_quota_take(wi_quota *q, int64_t now)
 {
     if (now >= q->until)
         return;
-    q->left--;
+    q->left -= q->left > 0;
     if (is_scarce(q))
         q->next = now + (q->until - now) / (q->left + 2);
 }
 
 int64_t wi_quota_until(const wi_quota *q, int64_t now)
 {
-    return now < q->until && q->left < 1 ? q->until : 0;
+    return now < q->until && q->left < 1 && !is_too_far(q, now, q->until) ? q->until : 0;
 }

@@ -20,6 +20,7 @@ typedef struct wi_quota {
     int64_t period;     /* how long that is for, at least */
     int64_t renewed_at; /* as was to be expected: no answer has said so; 0: one has */
     int64_t next;       /* while it is spread: not before */
+    int64_t longest;    /* that is waited for; 0: any time */
 } wi_quota;
 
 /* An answer said so; longest: how long nothing may begin for it, at most (0: any time). */

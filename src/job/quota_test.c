@@ -103,13 +103,25 @@ TEST(a_reset_that_is_too_far_is_not_waited_for)
     wi_quota q = {0};
     hear(&q, WI_SECOND, hint(0, 0, 301 * WI_SECOND), 0);
     EXPECT_INT(take_all(&q, WI_SECOND, 10), 10);
+    EXPECT_INT(wi_quota_until(&q, WI_SECOND), 0);
     wi_rate_hint far = hint(0, 0, 301 * WI_SECOND);
     wi_quota_hear(&q, WI_SECOND, &far, 0, 0);
     EXPECT_INT(take_all(&q, WI_SECOND, 10), 0);
+}
+
+TEST(nor_is_one_that_is_too_far_when_nothing_is_left)
+{
+    wi_quota q = {0};
+    hear(&q, WI_SECOND, hint(4, 100, 3600 * WI_SECOND), 0);
+    EXPECT_INT(take_all(&q, WI_SECOND, 100), 100);
+    int64_t near = 3400 * WI_SECOND;
+    EXPECT_INT(take_all(&q, near, 10), 0);
+    EXPECT_INT(again, 3601 * WI_SECOND);
 }
 
 TESTS(CASE(nothing_is_known_at_first), CASE(when_nothing_is_left_nothing_begins_until_the_reset),
       CASE(most_may_begin_at_once_and_the_rest_is_spread), CASE(those_in_flight_count),
       CASE(the_next_period_begins_with_all_of_it),
       CASE(a_period_that_nobody_speaks_of_any_more_is_forgotten),
-      CASE(a_reset_that_is_too_far_is_not_waited_for))
+      CASE(a_reset_that_is_too_far_is_not_waited_for),
+      CASE(nor_is_one_that_is_too_far_when_nothing_is_left))

@@ -91,7 +91,8 @@ static void note_new_names(void)
         made->inode = entry->d_ino;
         e->file = made->file = files_len++;
     }
-    closedir(folder);
+    if (folder)
+        closedir(folder);
 }
 
 static int file_of(int fd, bool *is_folder)
@@ -120,7 +121,7 @@ static void record_write(int fd, const void *bytes, size_t len, int64_t offset)
     e->file = file;
     e->offset = offset;
     e->len = (int)len;
-    e->bytes = malloc(len + 1);
+    e->bytes = malloc(len ? len : 1);
     memcpy(e->bytes, bytes, len);
 }
 

@@ -21,7 +21,8 @@ typedef struct column {
 
 typedef struct fault {
     size_t row;
-    size_t at; /* in fault_text */
+    size_t at;  /* in fault_text, where it ends with NUL; */
+    size_t len; /* of the row behind that, as it was */
 } fault;
 
 struct wi_batch {
@@ -311,12 +312,25 @@ void wi_batch_set_fault(wi_batch *batch, const char *text)
     wi_buf_append(&batch->faults, &entry, sizeof entry);
 }
 
+void wi_batch_set_faulty(wi_batch *batch, const char *bytes, size_t len)
+{
+    size_t n = fault_count(batch);
+    if (batch->failed || !n || fault_at(batch, n - 1)->row != batch->rows)
+        return;
+    if (!wi_buf_reserve(&batch->fault_text, len)) {
+        batch->failed = true;
+        return;
+    }
+    wi_buf_append(&batch->fault_text, bytes, len);
+    fault_at(batch, n - 1)->len = len;
+}
+
 int64_t wi_batch_line(const wi_batch *batch, size_t row)
 {
     return row < batch->lines.len / sizeof(int64_t) ? ((int64_t *)batch->lines.data)[row] : 0;
 }
 
-const char *wi_batch_fault(const wi_batch *batch, size_t row)
+static const fault *find_fault(const wi_batch *batch, size_t row)
 {
     size_t low = 0;
     size_t high = fault_count(batch);
@@ -327,7 +341,20 @@ const char *wi_batch_fault(const wi_batch *batch, size_t row)
         else
             high = middle;
     }
-    if (low == fault_count(batch) || fault_at(batch, low)->row != row)
-        return NULL;
-    return batch->fault_text.data + fault_at(batch, low)->at;
+    bool found = low < fault_count(batch) && fault_at(batch, low)->row == row;
+    return found ? fault_at(batch, low) : NULL;
+}
+
+const char *wi_batch_fault(const wi_batch *batch, size_t row)
+{
+    const fault *found = find_fault(batch, row);
+    return found ? batch->fault_text.data + found->at : NULL;
+}
+
+const char *wi_batch_faulty(const wi_batch *batch, size_t row, size_t *len)
+{
+    const fault *found = find_fault(batch, row);
+    const char *text = found ? batch->fault_text.data + found->at : NULL;
+    *len = found ? found->len : 0;
+    return found ? text + strlen(text) + 1 : NULL;
 }

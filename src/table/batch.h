@@ -78,4 +78,9 @@ void wi_batch_set_fault(wi_batch *batch, const char *text);
 int64_t wi_batch_line(const wi_batch *batch, size_t row);
 const char *wi_batch_fault(const wi_batch *batch, size_t row);
 
+/* The same for how such a row read, after its fault was set: by that it is known wherever it
+ * stands. NULL: nothing is wrong with it. */
+void wi_batch_set_faulty(wi_batch *batch, const char *bytes, size_t len);
+const char *wi_batch_faulty(const wi_batch *batch, size_t row, size_t *len);
+
 #endif

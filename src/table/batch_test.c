@@ -136,6 +136,7 @@ TEST(lines_and_faults_belong_to_rows)
         if (i == 1 || i == 4) {
             wi_batch_set_fault(batch, "replaced");
             wi_batch_set_fault(batch, i == 1 ? "bad \x1B" : "worse");
+            wi_batch_set_faulty(batch, "a\0b", i == 1 ? 3 : 0);
         }
         wi_batch_end_row(batch, NULL);
     }
@@ -147,6 +148,11 @@ TEST(lines_and_faults_belong_to_rows)
     EXPECT_STR(wi_batch_fault(batch, 1), "bad \\x1B");
     EXPECT(!wi_batch_fault(batch, 2) && !wi_batch_fault(batch, 3) && !wi_batch_fault(batch, 5));
     EXPECT_STR(wi_batch_fault(batch, 4), "worse");
+    size_t len = 1;
+    const char *faulty = wi_batch_faulty(batch, 1, &len);
+    EXPECT(faulty && len == 3 && memcmp(faulty, "a\0b", 3) == 0);
+    EXPECT(wi_batch_faulty(batch, 4, &len) && len == 0);
+    EXPECT(!wi_batch_faulty(batch, 5, &len));
     wi_batch_clear(batch);
     EXPECT_INT(wi_batch_rows(batch), 0);
     wi_batch_put_int(batch, 0, 9);

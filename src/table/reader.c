@@ -12,6 +12,8 @@
 #include "reader_state.h"
 #include "text.h"
 
+enum { FAULTY_KEPT = 64 << 10 }; /* of a row with a fault, to know it by */
+
 static bool has_suffix(const char *path, size_t len, const char *suffix)
 {
     size_t n = strlen(suffix);
@@ -189,8 +191,11 @@ weir_status wi_reader_begin_row(wi_reader *reader, weir_error *err)
 
 weir_status wi_reader_end_row(wi_reader *reader, weir_error *err)
 {
-    if (reader->faulty)
+    if (reader->faulty) {
+        size_t len = reader->row_len < FAULTY_KEPT ? reader->row_len : FAULTY_KEPT;
         wi_batch_set_fault(reader->batch, reader->fault);
+        wi_batch_set_faulty(reader->batch, reader->row, len);
+    }
     return wi_batch_end_row(reader->batch, err);
 }
 
@@ -280,6 +285,8 @@ static weir_status step(wi_reader *reader, bool *more, weir_error *err)
     size_t len = 0;
     size_t used;
     reader->faulty = false;
+    reader->row = row;
+    reader->row_len = window;
     if (reader->scanned < window && reader->kind->find_end(reader, row, window, &len)) {
         used = len + 1;
     } else if (left > reader->max_row) {
@@ -292,6 +299,7 @@ static weir_status step(wi_reader *reader, bool *more, weir_error *err)
     }
     if (len && row[len - 1] == '\r')
         len--;
+    reader->row_len = len;
     int64_t lines = reader->breaks + 1;
     weir_status status = reader->kind->take(reader, row, len, err);
     if (!status)

@@ -45,6 +45,8 @@ struct wi_reader {
 
     bool faulty; /* the row being taken has a fault: the first one counts */
     char fault[WEIR_ERROR_TEXT_SIZE];
+    const char *row; /* that is being taken */
+    size_t row_len;
     wi_buf clean;   /* the row with U+FFFD for what is not UTF-8 */
     wi_buf scratch; /* for the format */
 };

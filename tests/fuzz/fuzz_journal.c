@@ -202,7 +202,7 @@ static void play(int what, const uint8_t *arg, size_t len)
             patch(log_path, arg, len);
         break;
     case 2:
-        if (len > 1)
+        if (len > 1 && access(path, F_OK) == 0)
             CHECK(truncate(path, arg[0] << 8 | arg[1]) == 0);
         break;
     case 3:

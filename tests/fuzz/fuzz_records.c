@@ -133,7 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(!wi_portion_is_damaged(&s.portion));
     int64_t written =
         options.format == WI_FORMAT_CSV ? check_csv(&s) : check_ndjson(&s.portion.rows);
-    CHECK(written < 0 || written >= s.kept);
+    /* in a CSV, records without columns may wait for a header that never comes */
+    CHECK(options.format == WI_FORMAT_CSV || written >= s.kept);
     check_ndjson(&s.portion.failed_rows);
     wi_scan_rows_free(s.rows);
     wi_scan_shape_free(s.shape);

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Lets libFuzzer search for FUZZ_SECONDS (60) of the processor's time (stopwatch.c), at the lowest
-# priority, so that fuzzers run where others wait. New inputs stay in a folder that is thrown away; an
-# input that breaks the target is kept beside it. A small one is printed too, since often the output
-# is all that is left of a run: base64 -d >INPUT brings it back, FUZZER INPUT tries it.
+# Lets libFuzzer search for FUZZ_SECONDS (60), at the lowest priority, so that fuzzers run where others
+# wait. New inputs stay in a folder that is thrown away; an input that breaks the target is kept beside
+# it. A small one is printed too, since often the output is all that is left of a run: base64 -d >INPUT
+# brings it back, FUZZER INPUT tries it.
 #
-# How long one input may take is said in time of the wall, of which a busy machine leaves little.
+# One input may take long, as a busy machine leaves little to who is last.
 set -eu
 
 fuzzer=$1
@@ -15,9 +15,9 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/found"
 touch "$work/start"
 
-export FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
-if "$(dirname "$0")/../../scripts/behind.sh" 19 "$fuzzer" -max_total_time=$((FUZZ_SECONDS * 30)) -timeout=120 -rss_limit_mb=2048 \
-    -max_len=65536 -print_final_stats=1 -artifact_prefix="$fuzzer-" "$work/found" "$corpus"; then
+if "$(dirname "$0")/../../scripts/behind.sh" 19 "$fuzzer" \
+    -max_total_time="${FUZZ_SECONDS:-60}" -timeout=120 -rss_limit_mb=2048 -max_len=65536 \
+    -print_final_stats=1 -artifact_prefix="$fuzzer-" "$work/found" "$corpus"; then
     exit 0
 fi
 for input in "$fuzzer"-*; do

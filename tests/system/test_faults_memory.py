@@ -1,6 +1,6 @@
 """Allocations that fail, one or all from one on, wherever it may be in a run.
 
-`WEIR_LONG=1` has each of them fail, instead of a few in each part of a run.
+`WEIR_LONG=1` has three hundred of a run's fail, instead of a few in each part of it.
 """
 
 import itertools
@@ -18,7 +18,7 @@ SAMPLES = 4  # of a scene, in each way
 def sample(total):
     """Half of them among the last, where the items are: first comes what is loaded and read."""
     if LONG:
-        return range(1, total + 2, 1 + total // 8000)
+        return range(1, total + 2, 1 + total // 300)
     half = SAMPLES // 2
     early = [1 + i * total // half for i in range(half)]
     return early + [total - 1 - i * min(total, 300) // half for i in range(half)]

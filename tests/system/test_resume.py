@@ -353,6 +353,50 @@ def test_two_runs_on_one_output(weir, held, tmp_path, processes):
 
 # ---- where there is no journal ----
 
+def test_two_runs_with_one_file_of_errors(weir, held, tmp_path, processes):
+    server = held(4)
+    server.broken.update(f"/{number}" for number in range(5, 11))
+    bad = tmp_path / "bad.ndjson"
+    rows = [tmp_path / "a.ndjson", tmp_path / "b.ndjson"]
+    run = [["fetch", server.url + "/{1..10}", "-o", out, "--errors", bad, "--retry", "0",
+            "--commit-every", "1ms"] for out in rows]
+    process = weir.start(*run[0])
+    processes.append(process)
+    wait_until(lambda: committed(rows[0], tmp_path) >= 4)
+    done = weir(*run[1])
+    assert done.returncode != 0 and "in use: another run writes it" in done.log
+    server.gate.set()
+    assert process.wait(LIMIT) == 1
+    assert len(read_rows(rows[0])) == 4 and len(read_rows(bad)) == 6
+
+
+def test_failed_rows_of_another_run_that_has_not_ended(weir, api, tmp_path, processes):
+    opened = threading.Event()
+
+    def answer(asked):
+        if asked.path == "/10":
+            opened.wait(LIMIT)
+        return 500
+
+    server = api(answer)
+    bad = tmp_path / "bad.ndjson"
+    rows = [tmp_path / "a.ndjson", tmp_path / "b.ndjson"]
+    run = [["fetch", server.url + "/{1.." + last + "}", "-o", out, "--errors", bad, "--retry", "0",
+            "--commit-every", "1ms"] for out, last in zip(rows, ["10", "5"])]
+    assert weir(*run[1]).returncode == 1
+    process = weir.start(*run[0])
+    processes.append(process)
+    wait_until(lambda: committed(rows[0], tmp_path) >= 9)
+    process.kill()
+    process.wait()
+    opened.set()
+    for how in [], ["--resume"], ["--retry-failed"]:
+        done = weir(*run[1], *how)
+        assert done.returncode == 2 and "bad.ndjson.partial has rows of another run" in done.log
+    weir(*run[0], "--resume")
+    assert len(read_rows(bad)) == 10
+
+
 @pytest.mark.parametrize("option", ["--resume", "--restart", "--retry-failed"])
 def test_standard_output_cannot_be_continued(weir, api, option):
     server = api()
@@ -393,3 +437,49 @@ def test_options_that_exclude_each_other(weir, api, tmp_path, options):
     done = weir("fetch", server.url, "-o", tmp_path / "out.ndjson", *options)
     assert done.returncode == 2 and not server.asked and names(tmp_path) == []
     assert "exclude each other" in done.log and all(option in done.log for option in options)
+
+
+SHUFFLED = [
+    # members of an object in another order, in the first row too
+    ("ndjson", '{"a":1,"b":"x"}\n{"b":"y","a":2}\n', '{"b":"y","a":2}\n{"b":"x","a":1}\n'),
+    ("csv", "a,b\n1,x\n2,y\n", "b,a\ny,2\nx,1\n"),
+    # rows that cannot be read, on other lines
+    ("ndjson", '{bad\n{"a":1}\n{worse\n', '{worse\n\n{bad\n{"a":1}\n'),
+    ("csv", "a,b\n1,x\n2,y,z\n", "a,b\n2,y,z\n1,x\n"),
+]
+
+
+@pytest.mark.parametrize("form,before,after", SHUFFLED)
+def test_an_item_is_known_wherever_it_stands(weir, tmp_path, form, before, after):
+    given, out = tmp_path / "in", tmp_path / "out.ndjson"
+    args = ["-i", given, "--input-format", form, "-o", out, "--", "echo", "{a}"]
+    given.write_text(before)
+    weir("exec", *args)
+    rows = out.read_bytes()
+    given.write_text(after)
+    done = weir("exec", "--resume", *args)
+    assert "done before" in done.log and out.read_bytes() == rows
+
+
+SECRETS = [
+    ("http://u:{}@HOST/{{1..3}}", ()),
+    ("http://HOST/{{1..3}}?key={{env:SECRET}}", ()),
+    ("http://HOST/{{n}}", ("-d", '{{"key":"{{env:SECRET}}","n":{{n}}}}')),
+]
+
+
+@pytest.mark.parametrize("url,body", SECRETS)
+def test_a_secret_may_be_renewed(weir, api, tmp_path, url, body):
+    server = api(lambda asked: "fine")
+    given, out = tmp_path / "in.csv", tmp_path / "out.ndjson"
+    given.write_text("n\n1\n2\n3\n")
+
+    def run(secret, *more):
+        asked = url.replace("HOST", server.url.partition("://")[2]).format(secret)
+        rest = [part.format() for part in body] + (["-i", given] if body else [])
+        return weir("fetch", asked, "-o", out, *rest, *more, env={"SECRET": secret})
+
+    assert run("old").returncode == 0
+    done = run("new", "--resume")
+    assert done.returncode == 0 and accounted(done) == (3, {"ok": 0, "done before": 3})
+    assert len(server.paths) == 3 and len(read_rows(out)) == 3
