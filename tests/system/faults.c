@@ -40,28 +40,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CALLS(X)                                                                                  \
-    X(read)                                                                                       \
-    X(pread)                                                                                      \
-    X(write)                                                                                      \
-    X(writev)                                                                                     \
-    X(pwrite) X(fsync) X(fdatasync) X(ftruncate) X(close) X(open) X(rename) X(unlink) X(mkdir)    \
-        X(getdents) X(dup) X(pipe) X(socket) X(accept) X(connect) X(send) X(recv) X(epoll_create) \
-            X(epoll_ctl) X(epoll_wait) X(eventfd) X(pidfd_open) X(spawn) X(mmap) X(thread)        \
-                X(malloc) X(realtime) X(monotonic)
+/* clang-format off */
+#define CALLS(X) \
+    X(read) X(pread) X(write) X(writev) X(pwrite) X(fsync) X(fdatasync) X(ftruncate) X(close) \
+    X(open) X(rename) X(unlink) X(mkdir) X(getdents) X(dup) X(pipe) X(socket) X(accept) \
+    X(connect) X(send) X(recv) X(epoll_create) X(epoll_ctl) X(epoll_wait) X(eventfd) \
+    X(pidfd_open) X(spawn) X(mmap) X(thread) X(malloc) X(realtime) X(monotonic)
+/* clang-format on */
 
 #define AS_ENUM(name) CALL_##name,
 enum { CALLS(AS_ENUM) CALLS_LEN };
 #define AS_TEXT(name) #name,
 static const char *const call_names[] = {CALLS(AS_TEXT)};
 
-#define ERRNOS(X)                                                                            \
-    X(EINTR)                                                                                 \
-    X(EIO)                                                                                   \
-    X(ENOSPC)                                                                                \
-    X(EDQUOT)                                                                                \
-    X(EROFS) X(EMFILE) X(ENFILE) X(ENOMEM) X(EAGAIN) X(EACCES) X(EPERM) X(ENOSYS) X(ENOBUFS) \
-        X(ECONNREFUSED) X(ECONNRESET) X(ETIMEDOUT) X(EPIPE) X(ESTALE)
+/* clang-format off */
+#define ERRNOS(X) \
+    X(EINTR) X(EIO) X(ENOSPC) X(EDQUOT) X(EROFS) X(EMFILE) X(ENFILE) X(ENOMEM) X(EAGAIN) \
+    X(EACCES) X(EPERM) X(ENOSYS) X(ENOBUFS) X(ECONNREFUSED) X(ECONNRESET) X(ETIMEDOUT) X(EPIPE) \
+    X(ESTALE)
+/* clang-format on */
+
 #define AS_PAIR(name) {#name, name},
 static const struct {
     const char *name;
