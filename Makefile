@@ -6,7 +6,8 @@
 #   make test       build, then all unit and system tests
 #   make check      format, static analysis, layers, symbols, headers, scripts, man pages
 #   make sanitize   the tests under address, undefined-behaviour and thread sanitizers
-#   make reliability  the system tests that kill, starve and cut off runs, in their long forms
+#   make reliability  the tests that kill, starve and cut off runs, in their long forms
+#                   (ONLY='test_kill.py -k resumed': some of them)
 #   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
 #   make fuzz       every fuzzer for FUZZ_SECONDS (60) seconds
 #   make plots      the plot and table of docs/gate.md, from the simulation
@@ -78,10 +79,12 @@ sanitize-thread: deps-dev
 
 reliability: deps
 	@$(MAKE) --no-print-directory all
+ifndef ONLY
 	@$(NINJA) -C build job_crew_resume_test job_outputs_crash_test
 	@WEIR_LONG=1 build/job_outputs_crash_test
 	@WEIR_LONG=1 build/job_crew_resume_test
-	@$(NINJA) -C build reliability
+endif
+	@ONLY="$(ONLY)" $(NINJA) -C build reliability
 
 fuzz: deps-dev
 	@[ -e build-fuzz/build.ninja ] || CC=clang $(MESON) setup build-fuzz --buildtype=debug \
