@@ -200,16 +200,22 @@ def test_what_came_of_standard_input_is_kept(stand, weir, processes):
     assert {row["text"] for row in read_rows(kept)} == {"a line"}
 
 
-def test_a_header_that_was_not_known_when_the_run_was_stopped(weir, tmp_path):
+def test_a_header_that_was_not_known_when_the_run_was_stopped(weir, tmp_path, processes):
     """Rows of what failed wait for it; nobody but the run that finds it may say how it looks."""
     for number in range(3):
         (tmp_path / f"{number}.csv").write_text("x,y\n1,2\n")
     there = [f"{number}.csv" for number in range(3)]
-    (tmp_path / "list").write_text("\n".join([f"missing/{i}" for i in range(1000)] + there))
+    missing = "".join(f"missing/{i}\n" for i in range(1000))
+    (tmp_path / "list").write_text(missing + "\n".join(there))
     args = ["scan", "--records=csv", "-j", "1", "-i", "list"]
     whole = weir(*args, "--no-journal", "-o", "whole.csv", cwd=tmp_path)
-    stopped = weir(*args, "--halt-after", "1", "-o", "out.csv", cwd=tmp_path)
-    assert whole.returncode == stopped.returncode == 1
+    assert whole.returncode == 1
+    stopped = weir.start(*args[:-1], "-", "--halt-after", "1", "-o", "out.csv", cwd=tmp_path,
+                         stdin=subprocess.PIPE)
+    processes.append(stopped)
+    stopped.stdin.write(missing.encode())
+    stopped.stdin.flush()  # and there may be more of it
+    assert stopped.wait(LIMIT) == 1
     assert not (tmp_path / "out.csv").exists()
     weir(*args, "--resume", "-o", "out.csv", cwd=tmp_path)
     rows = (tmp_path / "out.csv").read_text()
