@@ -30,12 +30,14 @@ static bool read_decimal(const char *text, decimal *d)
     size_t behind = *d->rest == '.' ? strspn(d->rest + 1, "0123456789") : 0;
     if (behind)
         d->rest += 1 + behind;
+    if (!whole || d->rest - text > 15)
+        return false; /* a double would not have it exactly */
     for (const char *at = text; at < d->rest; at++)
         if (*at != '.')
             d->digits = d->digits * 10 + (*at - '0');
     for (; behind; behind--)
         d->scale *= 10;
-    return whole && d->rest - text < 16; /* else it is not known exactly */
+    return true;
 }
 
 static bool is_near(int64_t got, const decimal *d, int64_t unit)
