@@ -9,7 +9,7 @@
 #   make reliability  the tests that kill, starve and cut off runs, in their long forms
 #                   (ONLY='test_kill.py -k resumed': some of them)
 #   make soak       five million items through one run; nothing may grow (SOAK='--items 200000')
-#   make fuzz       every fuzzer for FUZZ_SECONDS (60) seconds
+#   make fuzz       every fuzzer for FUZZ_SECONDS (60) seconds, from FUZZ_SEED (0: another each time)
 #   make plots      the plot and table of docs/gate.md, from the simulation
 #   make bench      measure against the peers (bench/README.md)
 #   make install    into PREFIX (/usr/local), below DESTDIR if given
@@ -18,6 +18,7 @@
 PREFIX = /usr/local
 BUILDTYPE = debugoptimized
 FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 0
 
 # Debian's own Meson, whatever else stands first in PATH.
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
@@ -90,7 +91,7 @@ fuzz: deps-dev
 	@[ -e build-fuzz/build.ninja ] || CC=clang $(MESON) setup build-fuzz --buildtype=debug \
 	    $(QUICK) -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
 	@$(NINJA) -C build-fuzz fuzzers
-	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	@. scripts/sanitizers.sh; FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) \
 	    $(TEST) -C build-fuzz --suite fuzz $(NO_ASLR) --timeout-multiplier 0
 
 soak: build/weir

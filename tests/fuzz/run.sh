@@ -4,6 +4,8 @@
 # it. A small one is printed too, since often the output is all that is left of a run: base64 -d >INPUT
 # brings it back, FUZZER INPUT tries it.
 #
+# FUZZ_SEED (0) is what its choices begin from; 0: each time another.
+#
 # One input may take long, as a busy machine leaves little to who is last.
 set -eu
 
@@ -17,7 +19,7 @@ touch "$work/start"
 
 if "$(dirname "$0")/../../scripts/behind.sh" 19 "$fuzzer" \
     -max_total_time="${FUZZ_SECONDS:-60}" -timeout=120 -rss_limit_mb=2048 -max_len=65536 \
-    -print_final_stats=1 -artifact_prefix="$fuzzer-" "$work/found" "$corpus"; then
+    -seed="${FUZZ_SEED:-0}" -print_final_stats=1 -artifact_prefix="$fuzzer-" "$work/found" "$corpus"; then
     exit 0
 fi
 for input in "$fuzzer"-*; do
