@@ -8,10 +8,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "item_key.h"
 #include "random.h"
+#include "ready.h"
 #include "thread.h"
 
 enum {
@@ -23,13 +23,6 @@ enum {
 };
 #define OUTBOX_DELAY (5 * WI_MILLISECOND) /* or so long after the first */
 
-/* The lane's ready items of one origin. */
-typedef struct queue {
-    wi_list node; /* in lane->queues while it has items */
-    wi_list items;
-    wi_origin *origin;
-} queue;
-
 struct wi_lane {
     wi_lane_shared shared;
     int index;
@@ -38,10 +31,7 @@ struct wi_lane {
     wi_loop *loop;
     void *state; /* the kind's */
     wi_random random;
-    queue **by_origin; /* by wi_origin_index */
-    size_t by_origin_len;
-    wi_list queues; /* the non-empty ones, in turn */
-    size_t ready_len;
+    wi_ready ready;
     wi_list running;
     wi_list waiting;
     size_t paused_len;
@@ -108,52 +98,13 @@ static void item_done(wi_lane *lane, wi_item *item, wi_outcome outcome)
 
 /* ---- taking ---- */
 
-static queue *queue_of(wi_lane *lane, wi_origin *origin)
-{
-    size_t index = wi_origin_index(origin);
-    if (index >= lane->by_origin_len) {
-        size_t len = (index + 8) * 2;
-        queue **grown = realloc(lane->by_origin, len * sizeof(queue *));
-        if (!grown)
-            return NULL;
-        memset(grown + lane->by_origin_len, 0, (len - lane->by_origin_len) * sizeof *grown);
-        lane->by_origin = grown;
-        lane->by_origin_len = len;
-    }
-    queue *q = lane->by_origin[index];
-    if (!q && (q = calloc(1, sizeof *q))) {
-        wi_list_init(&q->node);
-        wi_list_init(&q->items);
-        q->origin = origin;
-        lane->by_origin[index] = q;
-    }
-    return q;
-}
-
-/* Kept in the order of their numbers, so that what is awaited is never behind what is not. */
-static void make_ready(wi_lane *lane, wi_item *item)
-{
-    queue *q = lane->by_origin[wi_origin_index(item->origin)];
-    item->state = WI_ITEM_READY;
-    wi_list *next = &q->items;
-    if (item->attempts) { /* a retry: before most others */
-        next = q->items.next;
-        while (next != &q->items && wi_container_of(next, wi_item, node)->number < item->number)
-            next = next->next;
-    }
-    wi_list_append(next, &item->node);
-    if (wi_list_empty(&q->node))
-        wi_list_append(&lane->queues, &q->node);
-    lane->ready_len++;
-}
-
 static void on_item_timer(wi_timer *timer)
 {
     wi_item *item = wi_container_of(timer, wi_item, timer);
     wi_lane *lane = item->lane;
     wi_list_remove(&item->node);
     add(&lane->numbers.waiting, -1);
-    make_ready(lane, item);
+    wi_ready_put(&lane->ready, item);
     pump_later(lane);
 }
 
@@ -219,7 +170,7 @@ static void prepare(wi_lane *lane, wi_item *item)
     if (status == WEIR_OK) {
         item->origin =
             wi_gate_origin(lane->shared.gate, lane->origin_name.data, lane->origin_name.len);
-        if (!item->origin || !queue_of(lane, item->origin))
+        if (!item->origin || !wi_ready_reserve(&lane->ready, item->origin))
             status = wi_fail_nomem(&err);
     }
     wi_committed_as before;
@@ -230,7 +181,7 @@ static void prepare(wi_lane *lane, wi_item *item)
     } else if (before == WI_COMMITTED_FAILED) {
         item_done(lane, item, WI_OUTCOME_FAILED_BEFORE);
     } else if (status == WEIR_OK) {
-        make_ready(lane, item);
+        wi_ready_put(&lane->ready, item);
     } else {
         wi_item_set_failure(item, status == WEIR_NOMEM ? "out of memory" : reason, err.text);
         item_done(lane, item, WI_OUTCOME_FAILED);
@@ -267,7 +218,7 @@ static void take_block(wi_lane *lane, wi_block *block)
 
 static bool has_nothing(const wi_lane *lane)
 {
-    return !lane->ready_len && !lane->outbox_len && wi_list_empty(&lane->running) &&
+    return !lane->ready.len && !lane->outbox_len && wi_list_empty(&lane->running) &&
            wi_list_empty(&lane->waiting);
 }
 
@@ -277,7 +228,7 @@ static bool take_more(wi_lane *lane, bool all_held)
     if (lane->source_ended)
         return false;
     size_t across = wi_gate_origins(lane->shared.gate) > 1 ? READY_ACROSS : READY_AHEAD;
-    if (lane->ready_len >= (all_held ? across : READY_WANTED))
+    if (lane->ready.len >= (all_held ? across : READY_WANTED))
         return false;
     if (wi_budget_is_tight(lane->shared.budget) && !has_nothing(lane))
         return false;
@@ -313,9 +264,8 @@ static bool is_awaited(const wi_lane *lane, const wi_item *item)
 
 static void start(wi_lane *lane, wi_item *item)
 {
-    wi_list_remove(&item->node);
+    wi_ready_remove(&lane->ready, item);
     wi_list_append(&lane->running, &item->node);
-    lane->ready_len--;
     item->state = WI_ITEM_RUNNING;
     item->paused = false;
     if (item->attempts++ == 0) {
@@ -342,23 +292,23 @@ static void fail_unasked(wi_lane *lane, wi_item *item)
     wi_gate_describe(lane->shared.gate, item->origin, why, sizeof why);
     snprintf(error, sizeof error, "the server is gone: %s", why);
     wi_item_set_failure(item, "the server is gone", error);
-    lane->ready_len--;
+    wi_ready_remove(&lane->ready, item);
     item_done(lane, item, WI_OUTCOME_FAILED);
 }
 
 /* Starts what the gate lets through from one queue, at most so many; *again: when to come back. */
-static size_t start_from(wi_lane *lane, queue *q, size_t most, int64_t *again)
+static size_t start_from(wi_lane *lane, wi_ready_queue *queue, size_t most, int64_t *again)
 {
     size_t started = 0;
     int64_t now = wi_loop_now(lane->loop);
-    while (started < most && !wi_list_empty(&q->items) && !is_stopping(lane)) {
-        wi_item *item = wi_container_of(q->items.next, wi_item, node);
+    wi_item *item;
+    while (started < most && (item = wi_ready_first(queue)) && !is_stopping(lane)) {
         bool tight = wi_budget_is_tight(lane->shared.budget);
         if (tight && !is_awaited(lane, item))
             break;
         int64_t when = WI_FOREVER;
         wi_entry entry =
-            wi_gate_enter(lane->shared.gate, q->origin, lane->index, tight, now, &when);
+            wi_gate_enter(lane->shared.gate, queue->origin, lane->index, tight, now, &when);
         if (entry == WI_ENTRY_LATER) {
             if (when < *again)
                 *again = when;
@@ -370,8 +320,6 @@ static size_t start_from(wi_lane *lane, queue *q, size_t most, int64_t *again)
             fail_unasked(lane, item);
         started++;
     }
-    if (wi_list_empty(&q->items))
-        wi_list_remove(&q->node);
     return started;
 }
 
@@ -381,11 +329,11 @@ static size_t start_round(wi_lane *lane, size_t most, int64_t *again)
     size_t started = 0;
     wi_list round;
     wi_list_init(&round);
-    wi_list_splice(&round, &lane->queues);
+    wi_list_splice(&round, &lane->ready.queues);
     wi_list *node;
     while ((node = wi_list_shift(&round))) {
-        wi_list_append(&lane->queues, node);
-        started += start_from(lane, wi_container_of(node, queue, node), most, again);
+        wi_list_append(&lane->ready.queues, node);
+        started += start_from(lane, wi_container_of(node, wi_ready_queue, node), most, again);
     }
     return started;
 }
@@ -395,24 +343,30 @@ static size_t start_round(wi_lane *lane, size_t most, int64_t *again)
 static size_t start_ready(wi_lane *lane, int64_t *again)
 {
     const wi_kind *kind = lane->shared.kind;
-    int64_t hold = kind->hold && lane->ready_len ? kind->hold(lane->state) : 0;
+    int64_t hold = kind->hold && lane->ready.len ? kind->hold(lane->state) : 0;
     if (hold) {
         *again = wi_loop_now(lane->loop) + hold;
         return 0;
     }
-    bool several = lane->queues.next != lane->queues.prev;
+    bool several = lane->ready.queues.next != lane->ready.queues.prev;
     size_t started = several ? start_round(lane, 1, again) : 0;
     return started + start_round(lane, SIZE_MAX, again);
 }
 
 /* ---- stopping ---- */
 
-static void drop_list(wi_lane *lane, wi_list *list)
+static void drop(wi_lane *lane, wi_item *item)
+{
+    item_done(lane, item, item->attempts ? WI_OUTCOME_CANCELLED : WI_OUTCOME_NOT_STARTED);
+}
+
+static void drop_ready(wi_lane *lane)
 {
     wi_list *node;
-    while ((node = wi_list_shift(list))) {
-        wi_item *item = wi_container_of(node, wi_item, node);
-        item_done(lane, item, item->attempts ? WI_OUTCOME_CANCELLED : WI_OUTCOME_NOT_STARTED);
+    while ((node = lane->ready.queues.next) != &lane->ready.queues) {
+        wi_item *item = wi_ready_first(wi_container_of(node, wi_ready_queue, node));
+        wi_ready_remove(&lane->ready, item);
+        drop(lane, item);
     }
 }
 
@@ -421,10 +375,9 @@ static void obey_stop(wi_lane *lane, int stopping)
     lane->stopped_at = stopping;
     lane->source_ended = true;
     wi_list *node;
-    while ((node = wi_list_shift(&lane->queues)))
-        drop_list(lane, &wi_container_of(node, queue, node)->items);
-    lane->ready_len = 0;
-    drop_list(lane, &lane->waiting);
+    drop_ready(lane);
+    while ((node = wi_list_shift(&lane->waiting)))
+        drop(lane, wi_container_of(node, wi_item, node));
     atomic_store(&lane->numbers.waiting, 0);
     if (stopping == 1 + WEIR_STOP_NOW)
         for (node = lane->running.next; node != &lane->running; node = node->next)
@@ -462,7 +415,7 @@ static void on_pump(wi_defer *defer)
         more = take_more(lane, started == 0);
     } while (more && !is_stopping(lane));
     wi_timer_set(&lane->again, again);
-    if (lane->source_ended && !lane->ready_len && wi_list_empty(&lane->running) &&
+    if (lane->source_ended && !lane->ready.len && wi_list_empty(&lane->running) &&
         wi_list_empty(&lane->waiting) && !lane->finished) {
         hand_over(lane);
         lane->finished = true;
@@ -584,7 +537,7 @@ bool wi_lane_attempt_ended(wi_lane *lane, wi_item *item, const wi_attempt *attem
         item->excused += excused;
         retry = excused || (!attempt->ok && wants_retry(lane, item, attempt));
         if (excused)
-            make_ready(lane, item);
+            wi_ready_put(&lane->ready, item);
         else if (retry)
             wait_for_retry(lane, item, attempt->retry_after);
         else
@@ -625,7 +578,7 @@ weir_status wi_lane_new(const wi_lane_shared *shared, int index, wi_lane **out, 
         return wi_fail_nomem(err);
     lane->shared = *shared;
     lane->index = index;
-    wi_list_init(&lane->queues);
+    wi_ready_init(&lane->ready);
     wi_list_init(&lane->running);
     wi_list_init(&lane->waiting);
     wi_list_init(&lane->outbox);
@@ -669,9 +622,7 @@ void wi_lane_free(wi_lane *lane)
     if (lane->started)
         pthread_join(lane->thread, NULL);
     close_state(lane);
-    for (size_t i = 0; i < lane->by_origin_len; i++)
-        free(lane->by_origin[i]);
-    free(lane->by_origin);
+    wi_ready_fini(&lane->ready);
     wi_timer_fini(&lane->outbox_timer);
     wi_timer_fini(&lane->again);
     wi_timer_fini(&lane->deadline);
