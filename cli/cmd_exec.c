@@ -174,6 +174,17 @@ static int split_words(exec_args *args)
     return 0;
 }
 
+/* What an error has suggested is soon put at the end of the line, where it is the command's. */
+static const char *advise(const exec_args *args)
+{
+    static const char *const options[] = {"--resume", "--restart", "--retry-failed"};
+    const char *last = args->words.len ? args->words.items[args->words.len - 1] : "";
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (strcmp(last, options[i]) == 0)
+            return "; options come before the command, those behind it are its own";
+    return NULL;
+}
+
 static const job_nouns exec_nouns = {"command", "commands", "run", "printed", NULL, NULL};
 
 static int exec_run(int argc, char **argv)
@@ -190,7 +201,8 @@ static int exec_run(int argc, char **argv)
     args.exec.nice = (int)args.nice;
     args.exec.env = args.env.items;
     args.exec.env_len = args.env.len;
-    const job_telling telling = {.nouns = &exec_nouns, .prints = args.exec.passthrough};
+    const job_telling telling = {
+        .nouns = &exec_nouns, .advice = advise(&args), .prints = args.exec.passthrough};
     if (code == 0)
         code = split_words(&args);
     if (code == 0 && weir_exec_new(&args.exec, &job, &err) != WEIR_OK)

@@ -84,7 +84,7 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
     weir_job_stats begun;
     weir_job_stats_get(job, &begun);
     if (begun.phase == WEIR_JOB_READY) /* nothing has run that could be told of */
-        return command_fail(cmd, "%s", err.text);
+        return command_fail(cmd, "%s%s", err.text, telling->advice ? telling->advice : "");
     summary s = {.nouns = telling->nouns,
                  .signal = r.signal,
                  .halt_after = args->options.halt_after,
@@ -93,14 +93,12 @@ static int run_and_tell(const command *cmd, const job_args *args, const job_tell
                  .errors = args->options.errors,
                  .save = telling->save};
     summary_collect(&s, job);
-    if (s.stats.phase == WEIR_JOB_READY) /* it could not begin, so there is nothing to sum up */
-        return command_fail(cmd, "%s", err.text);
     int code = summary_exit_code(status, &s.stats, r.signal);
     if (s.stats.end == WEIR_JOB_END_CLOSED)
         return code;
     r.quiet = args->quiet && code == 0; /* but where the rows are must be known */
     run_notes(&r, job);
-    if (!r.quiet && s.stats.phase != WEIR_JOB_READY)
+    if (!r.quiet)
         summary_print(stderr, &s, style, isatty(STDERR_FILENO) ? term_width(STDERR_FILENO) : 0);
     if (status != WEIR_OK)
         command_fail(cmd, "%s", err.text);

@@ -175,8 +175,9 @@ int job_args_complete(const command *cmd, job_args *args);
 /* What a command tells of its job beyond the options. */
 typedef struct job_telling {
     const job_nouns *nouns;
-    const char *save; /* where else things are written, or NULL */
-    bool prints;      /* something else than rows goes to standard output and error */
+    const char *save;   /* where else things are written, or NULL */
+    const char *advice; /* behind the reason why it could not begin, or NULL */
+    bool prints;        /* something else than rows goes to standard output and error */
 } job_telling;
 
 /* Plans or runs the job, tells about it, and frees it. Returns the exit code. */

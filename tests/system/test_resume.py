@@ -112,6 +112,18 @@ def test_an_unfinished_run_is_in_the_way(weir, unfinished, option):
     assert numbers(run.out) == [str(number) for number in range(1, 21)]
 
 
+def test_an_option_behind_a_command_is_told_apart(weir, tmp_path):
+    ends_early = ["exec", "--halt-after", "1", "-o", tmp_path / "out.ndjson", "-j", "1",
+                  "--shell", "test {} = 1", ":::", *map(str, range(1, 1000))]
+    weir(*ends_early)
+    assert not (tmp_path / "out.ndjson").exists()
+    done = weir(*ends_early, "--resume")
+    assert done.returncode == 2 and "unfinished run" in done.log
+    assert "; options come before the command" in done.log
+    done = weir(*ends_early)
+    assert done.returncode == 2 and "options come" not in done.log
+
+
 def test_restart(weir, unfinished):
     run = unfinished()
     before = len(run.paths)
