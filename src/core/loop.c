@@ -210,28 +210,48 @@ void wi_watch_want(wi_watch *watch, uint32_t events)
         wi_list_append(&watch->loop->dirty, &watch->dirty);
 }
 
-int wi_watch_once(wi_watch *watch, uint32_t events)
+/* 0, or epoll's errno. The descriptor may have been closed, and its number used for another. */
+static int arm(wi_watch *watch, uint32_t events)
 {
     int epoll_fd = watch->loop->epoll_fd;
-    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = watch};
-    if (watch->armed && epoll_ctl(epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) == 0)
-        return 0;
-    if (watch->armed && errno != ENOENT)
-        return errno;
-    watch->armed = 0; /* it was closed, and this is another one */
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) != 0)
-        return errno;
-    watch->armed = event.events;
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    if (!watch->armed || epoll_ctl(epoll_fd, EPOLL_CTL_MOD, watch->fd, &event) != 0) {
+        if (watch->armed && errno != ENOENT)
+            return errno;
+        watch->armed = 0;
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) != 0)
+            return errno;
+    }
+    watch->armed = events;
+    watch->asleep = false;
     return 0;
+}
+
+static void disarm(wi_watch *watch)
+{
+    if (watch->armed)
+        epoll_ctl(watch->loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+    watch->armed = 0;
+    watch->asleep = false;
+}
+
+int wi_watch_once(wi_watch *watch, uint32_t events)
+{
+    return arm(watch, events | EPOLLONESHOT);
 }
 
 void wi_watch_fini(wi_watch *watch)
 {
+    disarm(watch);
+    wi_watch_forget(watch);
+}
+
+void wi_watch_forget(wi_watch *watch)
+{
     wi_loop *loop = watch->loop;
     wi_list_remove(&watch->dirty);
-    if (watch->armed)
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     watch->armed = 0;
+    watch->asleep = false;
     for (int i = 0; i < loop->event_count; i++)
         if (loop->events[i].data.ptr == watch)
             loop->events[i].data.ptr = NULL;
@@ -280,13 +300,9 @@ static void apply_interests(wi_loop *loop)
     wi_list *node;
     while ((node = wi_list_shift(&loop->dirty))) {
         wi_watch *watch = wi_container_of(node, wi_watch, dirty);
-        if (watch->wanted == watch->armed)
-            continue;
-        struct epoll_event event = {.events = watch->wanted, .data.ptr = watch};
-        int op = !watch->armed ? EPOLL_CTL_ADD : watch->wanted ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-        if (epoll_ctl(loop->epoll_fd, op, watch->fd, &event) == 0)
-            watch->armed = watch->wanted;
-        else
+        if (!watch->wanted)
+            watch->asleep = watch->armed != 0;
+        else if ((watch->wanted != watch->armed || watch->asleep) && arm(watch, watch->wanted) != 0)
             wi_list_append(&refused, &watch->dirty);
     }
     while ((node = wi_list_shift(&refused))) {
@@ -365,7 +381,9 @@ weir_status wi_loop_turn(wi_loop *loop, bool wait, weir_error *err)
         if (next && next->soon)
             next->soon(next);
         wi_watch *watch = loop->events[i].data.ptr;
-        if (watch)
+        if (watch && watch->asleep)
+            disarm(watch);
+        else if (watch)
             watch->fn(watch, loop->events[i].events);
     }
     loop->event_count = 0;

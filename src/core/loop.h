@@ -96,6 +96,7 @@ struct wi_watch {
     int fd;
     uint32_t wanted; /* what the owner asked for last */
     uint32_t armed;  /* what epoll knows */
+    bool asleep;     /* epoll knows of it still, but nothing is wanted */
 };
 
 void wi_watch_init(wi_watch *watch, wi_loop *loop, int fd,
@@ -105,6 +106,10 @@ void wi_watch_init(wi_watch *watch, wi_loop *loop, int fd,
  * Which of EPOLLIN and EPOLLOUT are wanted from the next wait on; 0: none. Changes within a turn
  * cost nothing if they end where they began, which is what a kept-alive connection does. If epoll
  * refuses the descriptor, fn gets EPOLLERR.
+ *
+ * While nothing is wanted the descriptor may be closed, and its number be another's: epoll hears
+ * nothing of it but when something comes, which proves that it is open, or when something is wanted
+ * again.
  */
 void wi_watch_want(wi_watch *watch, uint32_t events);
 
@@ -118,6 +123,9 @@ int wi_watch_once(wi_watch *watch, uint32_t events);
 
 /* Ends the watch, before its descriptor is closed; fn is not called any more. */
 void wi_watch_fini(wi_watch *watch);
+
+/* The same where the descriptor has been closed already, and its number may be another's. */
+void wi_watch_forget(wi_watch *watch);
 
 /* ---- deferred work: at the end of this turn ---- */
 

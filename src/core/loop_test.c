@@ -164,6 +164,78 @@ TEST(a_watch_asked_once_reports_once_even_for_a_number_used_again)
     wi_loop_free(f.loop);
 }
 
+TEST(a_watch_of_which_nothing_is_wanted_wakes_once_at_most)
+{
+    FIXTURE(f);
+    int pipe_fds[2];
+    REQUIRE(pipe(pipe_fds) == 0);
+    counted_watch in = {0};
+    wi_watch_init(&in.watch, f.loop, pipe_fds[0], count_watch);
+    wi_watch_want(&in.watch, EPOLLIN);
+    wi_loop_turn(f.loop, false, NULL);
+    wi_watch_want(&in.watch, 0);
+    REQUIRE(write(pipe_fds[1], "x", 1) == 1);
+    wi_loop_turn(f.loop, false, NULL);
+    counted_timer timer = {0};
+    REQUIRE(wi_timer_init(&timer.timer, f.loop, count_timer));
+    wi_timer_set(&timer.timer, 2000);
+    wi_loop_turn(f.loop, true, NULL); /* moves the clock only if nothing comes */
+    EXPECT_INT(timer.calls, 1);
+    EXPECT_INT(in.calls, 0);
+    wi_watch_want(&in.watch, EPOLLIN);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 1);
+    wi_watch_fini(&in.watch);
+    wi_timer_fini(&timer.timer);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    wi_loop_free(f.loop);
+}
+
+TEST(a_descriptor_may_be_closed_while_nothing_is_wanted_of_it)
+{
+    FIXTURE(f);
+    int a[2];
+    int b[2];
+    REQUIRE(pipe(a) == 0 && pipe(b) == 0);
+    counted_watch in = {0};
+    counted_watch other = {0};
+    wi_watch_init(&in.watch, f.loop, a[0], count_watch);
+    wi_watch_want(&in.watch, EPOLLIN);
+    wi_loop_turn(f.loop, false, NULL);
+    wi_watch_want(&in.watch, 0);
+    /* its number is another's, who watches it too, before the loop hears that it is not wanted */
+    REQUIRE(dup2(b[0], a[0]) == a[0]);
+    wi_watch_init(&other.watch, f.loop, a[0], count_watch);
+    wi_watch_want(&other.watch, EPOLLIN);
+    REQUIRE(write(b[1], "x", 1) == 1);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 0);
+    EXPECT_INT(other.calls, 1);
+    wi_watch_forget(&in.watch);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(other.calls, 2);
+    wi_watch_fini(&other.watch);
+
+    /* and what is wanted anew is wanted of the one that has the number now */
+    wi_watch_init(&in.watch, f.loop, b[1], count_watch);
+    wi_watch_want(&in.watch, EPOLLOUT);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 1);
+    wi_watch_want(&in.watch, 0);
+    wi_loop_turn(f.loop, false, NULL);
+    REQUIRE(dup2(a[1], b[1]) == b[1]);
+    wi_watch_want(&in.watch, EPOLLOUT);
+    wi_loop_turn(f.loop, false, NULL);
+    EXPECT_INT(in.calls, 2);
+    wi_watch_fini(&in.watch);
+    for (int i = 0; i < 2; i++) {
+        close(a[i]);
+        close(b[i]);
+    }
+    wi_loop_free(f.loop);
+}
+
 TEST(a_watch_ended_by_another_gets_no_event_of_the_same_turn)
 {
     FIXTURE(f);
@@ -449,6 +521,8 @@ TESTS(CASE(attached_objects_are_freed_with_the_loop_newest_first),
       CASE(timers_fire_in_order_at_their_time), CASE(a_timer_can_be_moved_cleared_and_repeated),
       CASE(a_watch_reports_what_is_wanted_only),
       CASE(a_watch_asked_once_reports_once_even_for_a_number_used_again),
+      CASE(a_watch_of_which_nothing_is_wanted_wakes_once_at_most),
+      CASE(a_descriptor_may_be_closed_while_nothing_is_wanted_of_it),
       CASE(a_watch_ended_by_another_gets_no_event_of_the_same_turn),
       CASE(a_descriptor_epoll_refuses_is_reported),
       CASE(deferred_work_runs_in_the_same_turn_even_when_it_defers_more),

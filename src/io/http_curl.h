@@ -44,7 +44,7 @@ typedef struct wi_http_socket {
     wi_watch watch;
     wi_shard *shard;
     CURL *easy; /* the transfer it serves, or served last */
-    bool ours;  /* opened by wi_http_open_socket, so that its close is seen too */
+    bool ours;  /* opened by wi_http_open_socket */
 } wi_http_socket;
 
 typedef enum wi_exchange_state {

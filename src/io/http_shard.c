@@ -1,6 +1,8 @@
 /*
- * http_shard.c: see http_curl.h. Its invariant: a socket that libcurl opened is known under its
- * descriptor's number from its opening to its close, so that no watch outlives its descriptor.
+ * http_shard.c: see http_curl.h. libcurl's sockets are known by their descriptors' numbers. libcurl
+ * lets us close one that connected, but (as of 7.88) closes by itself one that never did, and says
+ * only that it need not be watched any more, before that or after. So such a socket is not touched
+ * from then on, for its number may be another thread's; it is forgotten when that comes again.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -47,20 +49,22 @@ static void on_socket_soon(wi_watch *watch)
         __builtin_prefetch(easy + at);
 }
 
-static void socket_drop(wi_http *http, curl_socket_t fd)
+static void socket_drop(wi_http *http, curl_socket_t fd, bool is_open)
 {
     wi_http_socket *sock = socket_at(http, fd);
     if (!sock)
         return;
-    wi_watch_fini(&sock->watch);
+    if (is_open)
+        wi_watch_fini(&sock->watch);
+    else
+        wi_watch_forget(&sock->watch);
     http->sockets[fd] = NULL;
     free(sock);
 }
 
-/* A descriptor that is known already is libcurl's own that it closed without a word. */
 static wi_http_socket *socket_add(wi_http *http, curl_socket_t fd)
 {
-    socket_drop(http, fd);
+    socket_drop(http, fd, false);
     if ((size_t)fd >= http->sockets_len) {
         size_t len = ((size_t)fd + 64) * 3 / 2;
         wi_http_socket **sockets = realloc(http->sockets, len * sizeof(wi_http_socket *));
@@ -128,7 +132,7 @@ curl_socket_t wi_http_open_socket(void *arg, curlsocktype purpose, struct curl_s
 
 int wi_http_close_socket(void *arg, curl_socket_t fd)
 {
-    socket_drop(arg, fd);
+    socket_drop(arg, fd, true);
     return close(fd);
 }
 
@@ -141,7 +145,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
         if (sock && sock->ours)
             wi_watch_want(&sock->watch, 0);
         else /* libcurl's own (name look-up), closed behind our back right after this */
-            socket_drop(s->http, fd);
+            socket_drop(s->http, fd, true);
         return 0;
     }
     if (!sock && !(sock = socket_add(s->http, fd)))
@@ -284,6 +288,6 @@ void wi_shard_left(wi_shard *s, wi_http_exchange *exchange)
 void wi_http_drop_sockets(wi_http *http)
 {
     for (size_t fd = 0; fd < http->sockets_len; fd++)
-        socket_drop(http, (curl_socket_t)fd);
+        socket_drop(http, (curl_socket_t)fd, false);
     free(http->sockets);
 }

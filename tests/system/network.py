@@ -500,6 +500,7 @@ def stop(process):
 def whole(done, urls, failed=0):
     """A row for each request and no other, in order, so many of them failed; what they say fits the
     summary and the status. Returns the rows."""
+    assert done.returncode in (0, 1), done.log
     rows = parse_rows(done.stdout)
     assert [row["url"] for row in rows] == list(urls), "not a row for each"
     bad = [row for row in rows if row["error"] is not None]
