@@ -24,9 +24,11 @@ from recorder import api  # noqa: F401 (a fixture)
 
 LIMIT = 60  # seconds until something that should have happened is given up
 
-# Under nohup these would be ignored, in what the tests start too, and weir leaves ignored signals so.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
+# Under nohup, or behind a script's "&", these would be ignored, in what the tests start too, and weir
+# leaves ignored signals so.
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Done(subprocess.CompletedProcess):
