@@ -87,7 +87,7 @@ def test_a_redirect_to_who_is_silent_slows_nobody_down(weir, api, hostile):
     silent = hostile(stall).url
     server = api(lambda asked: (302, {"Location": silent}) if asked.path > "/b" else b"ok")
     done = weir("fetch", server.url + "/a{1..20}", server.url + "/b{1..200}", "-L", "--retry",
-                "0", "--timeout", "2s")
+                "0", "--timeout", "1s")
     assert accounted(done) == (220, {"ok": 20, "failed": 200})
     assert max(late) > 5
 

@@ -303,7 +303,7 @@ def test_a_server_that_accepts_nothing(weir):
 def test_one_bad_server_among_good_ones(weir, hostile, nginx):
     gate = threading.Event()
     bad = hostile(lambda conn: gate.wait(LIMIT))
-    done = weir("fetch", bad.url + "/x", nginx.url + "/products/{1..100}.json", "--timeout", "5s",
+    done = weir("fetch", bad.url + "/x", nginx.url + "/products/{1..100}.json", "--timeout", "2s",
                 "-j", "4", *ONCE)
     gate.set()
     assert accounted(done) == (101, {"ok": 100, "failed": 1})

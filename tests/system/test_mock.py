@@ -189,10 +189,12 @@ def test_the_access_log(weir, processes):
 
 
 def test_garbage_does_not_end_it(mock):
+    """libmicrohttpd 0.9.75 may miss an end that comes together with what is before it, and wait for
+    more: that is not waited for."""
     server = mock()
     for data in [b"\0" * 1000, b"GET\r\n\r\n", b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
                  b"POST /products HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx"]:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT) as conn:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=1) as conn:
             try:  # it may hang up at any point of this
                 conn.sendall(data)
                 conn.shutdown(socket.SHUT_WR)
