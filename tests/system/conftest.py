@@ -162,6 +162,14 @@ def wait_until(condition):
     pytest.fail("what should have happened did not")
 
 
+def size_of(path):
+    """0 if there is no such file, yet or any more."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def accounted(done):
     """The numbers of the summary's equation."""
     found = re.search(r"^(?:([\d,]+) (?:request|file|command)s?)(.*)$", done.log, re.M)

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import LIMIT, accounted, parse_rows, read_rows, wait_until
+from conftest import LIMIT, accounted, parse_rows, read_rows, size_of, wait_until
 from terminal import Terminal, on_terminal
 
 TRUE = ["true", ":::"]
@@ -618,7 +618,7 @@ def test_a_thousand_at_once(weir, processes, tmp_path):
                          "echo >>up; exec cat gate", ":::", *range(count), cwd=tmp_path)
     processes.append(process)
     up = tmp_path / "up"
-    wait_until(lambda: up.exists() and up.stat().st_size == count)
+    wait_until(lambda: size_of(up) == count)
 
     def open_gate():
         """For all who wait there now."""

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from conftest import LIMIT, parse_rows, product, read_rows, wait_until
+from conftest import LIMIT, parse_rows, product, read_rows, size_of, wait_until
 
 
 def numbers(rows):
@@ -347,7 +347,7 @@ def test_ctrl_c_leaves_a_partial_file(weir, api, tmp_path, processes, options, j
     process = weir.start("fetch", server.url + "/{1..2}", "-o", out, *options)
     processes.append(process)
     wait_until(lambda: len(server.asked) == 2)
-    wait_until(lambda: any(path.stat().st_size for pattern in ["*.partial", "*.weir-??????"]
+    wait_until(lambda: any(size_of(path) for pattern in ["*.partial", "*.weir-??????"]
                            for path in tmp_path.glob(pattern)))
     process.send_signal(signal.SIGINT)
     assert b"finishing 1 in flight" in process.stderr.readline()

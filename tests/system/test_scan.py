@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from conftest import LIMIT, accounted, parse_rows, read_rows, wait_until
+from conftest import LIMIT, accounted, parse_rows, read_rows, size_of, wait_until
 from ripgrep import path_of
 from terminal import Terminal, on_terminal
 
@@ -316,8 +316,7 @@ def test_ctrl_c_in_the_middle(weir, processes, tmp_path):
                          "/usr/share/doc", "/usr/lib/python3")
     processes.append(process)
     partial = tmp_path / "out.ndjson.partial"
-    wait_until(lambda: process.poll() is not None or any(
-        path.stat().st_size > 100_000 for path in tmp_path.iterdir()))
+    wait_until(lambda: process.poll() is not None or size_of(partial) > 100_000)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     _, log = process.communicate(timeout=LIMIT)

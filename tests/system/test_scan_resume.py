@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from conftest import LIMIT, accounted, read_rows, wait_until
+from conftest import LIMIT, accounted, read_rows, size_of, wait_until
 from kill import committed
 
 
@@ -192,7 +192,7 @@ def test_what_came_of_standard_input_is_kept(stand, weir, processes):
     kept = stand.out.with_name("out.ndjson.partial")
     process.stdin.write(b"a line\n" * 100000)
     process.stdin.flush()
-    wait_until(lambda: any(path.stat().st_size for path in stand.out.parent.glob("*out.ndjson*")))
+    wait_until(lambda: any(map(size_of, stand.out.parent.glob("*out.ndjson*"))))
     process.send_signal(signal.SIGINT)
     assert b"again to stop now" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
