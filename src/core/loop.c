@@ -223,7 +223,6 @@ static int arm(wi_watch *watch, uint32_t events)
             return errno;
     }
     watch->armed = events;
-    watch->asleep = false;
     return 0;
 }
 
@@ -232,7 +231,6 @@ static void disarm(wi_watch *watch)
     if (watch->armed)
         epoll_ctl(watch->loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     watch->armed = 0;
-    watch->asleep = false;
 }
 
 int wi_watch_once(wi_watch *watch, uint32_t events)
@@ -251,7 +249,6 @@ void wi_watch_forget(wi_watch *watch)
     wi_loop *loop = watch->loop;
     wi_list_remove(&watch->dirty);
     watch->armed = 0;
-    watch->asleep = false;
     for (int i = 0; i < loop->event_count; i++)
         if (loop->events[i].data.ptr == watch)
             loop->events[i].data.ptr = NULL;
@@ -300,9 +297,9 @@ static void apply_interests(wi_loop *loop)
     wi_list *node;
     while ((node = wi_list_shift(&loop->dirty))) {
         wi_watch *watch = wi_container_of(node, wi_watch, dirty);
-        if (!watch->wanted)
-            watch->asleep = watch->armed != 0;
-        else if ((watch->wanted != watch->armed || watch->asleep) && arm(watch, watch->wanted) != 0)
+        bool settled = watch->wanted == watch->armed && !watch->asleep;
+        watch->asleep = !watch->wanted;
+        if (watch->wanted && !settled && arm(watch, watch->wanted) != 0)
             wi_list_append(&refused, &watch->dirty);
     }
     while ((node = wi_list_shift(&refused))) {

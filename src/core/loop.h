@@ -96,7 +96,7 @@ struct wi_watch {
     int fd;
     uint32_t wanted; /* what the owner asked for last */
     uint32_t armed;  /* what epoll knows */
-    bool asleep;     /* epoll knows of it still, but nothing is wanted */
+    bool asleep;     /* nothing was wanted when the loop last looked; epoll may know of it still */
 };
 
 void wi_watch_init(wi_watch *watch, wi_loop *loop, int fd,

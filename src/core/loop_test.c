@@ -101,13 +101,23 @@ static void count_watch(wi_watch *watch, uint32_t events)
         wi_watch_fini(counted->ends);
 }
 
+/* Its end to read from is watched, for nothing yet. */
+#define WATCHED_PIPE(f, in, ends) \
+    int ends[2];                  \
+    REQUIRE(pipe(ends) == 0);     \
+    counted_watch in = {0};       \
+    wi_watch_init(&in.watch, (f).loop, ends[0], count_watch)
+
+static void close_pipe(const int ends[2])
+{
+    close(ends[0]);
+    close(ends[1]);
+}
+
 TEST(a_watch_reports_what_is_wanted_only)
 {
     FIXTURE(f);
-    int pipe_fds[2];
-    REQUIRE(pipe(pipe_fds) == 0);
-    counted_watch in = {0};
-    wi_watch_init(&in.watch, f.loop, pipe_fds[0], count_watch);
+    WATCHED_PIPE(f, in, pipe_fds);
     wi_watch_want(&in.watch, EPOLLIN);
     wi_loop_turn(f.loop, false, NULL);
     EXPECT_INT(in.calls, 0);
@@ -126,18 +136,14 @@ TEST(a_watch_reports_what_is_wanted_only)
     wi_watch_fini(&in.watch);
     wi_loop_turn(f.loop, false, NULL);
     EXPECT_INT(in.calls, 2);
-    close(pipe_fds[0]);
-    close(pipe_fds[1]);
+    close_pipe(pipe_fds);
     wi_loop_free(f.loop);
 }
 
 TEST(a_watch_asked_once_reports_once_even_for_a_number_used_again)
 {
     FIXTURE(f);
-    int pipe_fds[2];
-    REQUIRE(pipe(pipe_fds) == 0);
-    counted_watch in = {0};
-    wi_watch_init(&in.watch, f.loop, pipe_fds[0], count_watch);
+    WATCHED_PIPE(f, in, pipe_fds);
     EXPECT_INT(wi_watch_once(&in.watch, EPOLLIN), 0);
     REQUIRE(write(pipe_fds[1], "x", 1) == 1);
     for (int turn = 0; turn < 3; turn++)
@@ -156,8 +162,7 @@ TEST(a_watch_asked_once_reports_once_even_for_a_number_used_again)
     wi_loop_turn(f.loop, false, NULL);
     EXPECT_INT(in.calls, 3);
     wi_watch_fini(&in.watch);
-    close(pipe_fds[0]);
-    close(pipe_fds[1]);
+    close_pipe(pipe_fds);
     if (other[0] != pipe_fds[0])
         close(other[0]);
     close(other[1]);
@@ -167,10 +172,7 @@ TEST(a_watch_asked_once_reports_once_even_for_a_number_used_again)
 TEST(a_watch_of_which_nothing_is_wanted_wakes_once_at_most)
 {
     FIXTURE(f);
-    int pipe_fds[2];
-    REQUIRE(pipe(pipe_fds) == 0);
-    counted_watch in = {0};
-    wi_watch_init(&in.watch, f.loop, pipe_fds[0], count_watch);
+    WATCHED_PIPE(f, in, pipe_fds);
     wi_watch_want(&in.watch, EPOLLIN);
     wi_loop_turn(f.loop, false, NULL);
     wi_watch_want(&in.watch, 0);
@@ -187,20 +189,17 @@ TEST(a_watch_of_which_nothing_is_wanted_wakes_once_at_most)
     EXPECT_INT(in.calls, 1);
     wi_watch_fini(&in.watch);
     wi_timer_fini(&timer.timer);
-    close(pipe_fds[0]);
-    close(pipe_fds[1]);
+    close_pipe(pipe_fds);
     wi_loop_free(f.loop);
 }
 
 TEST(a_descriptor_may_be_closed_while_nothing_is_wanted_of_it)
 {
     FIXTURE(f);
-    int a[2];
+    WATCHED_PIPE(f, in, a);
     int b[2];
-    REQUIRE(pipe(a) == 0 && pipe(b) == 0);
-    counted_watch in = {0};
+    REQUIRE(pipe(b) == 0);
     counted_watch other = {0};
-    wi_watch_init(&in.watch, f.loop, a[0], count_watch);
     wi_watch_want(&in.watch, EPOLLIN);
     wi_loop_turn(f.loop, false, NULL);
     wi_watch_want(&in.watch, 0);
@@ -229,23 +228,16 @@ TEST(a_descriptor_may_be_closed_while_nothing_is_wanted_of_it)
     wi_loop_turn(f.loop, false, NULL);
     EXPECT_INT(in.calls, 2);
     wi_watch_fini(&in.watch);
-    for (int i = 0; i < 2; i++) {
-        close(a[i]);
-        close(b[i]);
-    }
+    close_pipe(a);
+    close_pipe(b);
     wi_loop_free(f.loop);
 }
 
 TEST(a_watch_ended_by_another_gets_no_event_of_the_same_turn)
 {
     FIXTURE(f);
-    int a[2];
-    int b[2];
-    REQUIRE(pipe(a) == 0 && pipe(b) == 0);
-    counted_watch first = {0};
-    counted_watch second = {0};
-    wi_watch_init(&first.watch, f.loop, a[0], count_watch);
-    wi_watch_init(&second.watch, f.loop, b[0], count_watch);
+    WATCHED_PIPE(f, first, a);
+    WATCHED_PIPE(f, second, b);
     first.ends = &second.watch;
     second.ends = &first.watch;
     wi_watch_want(&first.watch, EPOLLIN);
@@ -255,10 +247,8 @@ TEST(a_watch_ended_by_another_gets_no_event_of_the_same_turn)
     EXPECT_INT(first.calls + second.calls, 1);
     wi_watch_fini(&first.watch);
     wi_watch_fini(&second.watch);
-    for (int i = 0; i < 2; i++) {
-        close(a[i]);
-        close(b[i]);
-    }
+    close_pipe(a);
+    close_pipe(b);
     wi_loop_free(f.loop);
 }
 

@@ -38,7 +38,7 @@ def runs(pid):
 def gated(api):
     """A server that answers the first two requests at once, and all others when the gate opens."""
     gate = threading.Event()
-    return api(lambda asked: asked.number > 2 and not gate.wait(LIMIT) or b"ok"), gate
+    return api(lambda asked: b"ok" if asked.number <= 2 else gate.wait(LIMIT) and b"ok"), gate
 
 
 # ---- stopped and continued ----
